@@ -1,0 +1,1 @@
+"""Content-based image retrieval over photos of clothes."""
