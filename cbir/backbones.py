@@ -332,9 +332,7 @@ def _import_timm() -> ModuleType:
             del sys.modules[name]
         library = torch.library.Library("torchvision", "FRAGMENT")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define(
-            "qnms(Tensor dets, Tensor scores, Tensor scores_scale, Tensor dets_scale, float iou) -> Tensor"
-        )
+        library.define("qnms(Tensor dets, Tensor scores, Tensor scores_scale, Tensor dets_scale, float iou) -> Tensor")
         _keep_alive.append(library)
         import timm
     import timm.data

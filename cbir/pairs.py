@@ -28,7 +28,10 @@ class Task:
     labels: tuple[str, ...]
 
     def relevance(
-        self, queries: dict[str, np.ndarray], gallery: dict[str, np.ndarray], rows: slice | np.ndarray = slice(None)
+        self,
+        queries: dict[str, np.ndarray],
+        gallery: dict[str, np.ndarray],
+        rows: slice | np.ndarray = slice(None),
     ) -> np.ndarray:
         """Which gallery items are relevant to which queries.
 
@@ -41,8 +44,7 @@ class Task:
             (q, g) bool. An unknown label ("") agrees with nothing.
         """
         agree = [
-            (queries[name][rows][:, None] == gallery[name][None]) & (gallery[name] != "")[None]
-            for name in self.labels
+            (queries[name][rows][:, None] == gallery[name][None]) & (gallery[name] != "")[None] for name in self.labels
         ]
         return np.logical_and.reduce(agree)
 
@@ -106,7 +108,11 @@ def sample_pairs(labels: np.ndarray, count: int, seed: int) -> Pairs:
 
 
 def _draw(
-    rng: np.random.Generator, known: np.ndarray, labels: np.ndarray, partners: dict[str, np.ndarray], count: int
+    rng: np.random.Generator,
+    known: np.ndarray,
+    labels: np.ndarray,
+    partners: dict[str, np.ndarray],
+    count: int,
 ) -> np.ndarray:
     """Draws up to `count` distinct unordered pairs (left, right): (count, 2) int."""
     seen: dict[tuple[int, int], None] = {}

@@ -1,0 +1,361 @@
+"""Similarity methods: how each is fitted and how it scores.
+
+Each method is one entry of `SIMILARITIES`. It *encodes* a photo once, into the numbers it compares, and *compares*
+codes; a gallery is encoded when it is loaded, so that a search costs one encoding and one comparison. Scores are
+larger for closer photos. Those of learned methods are probabilities.
+
+Legend: n photos, q queries, g gallery items, d numbers in an embedding, p numbers in a code, m pairs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from cbir.errors import UnknownNameError
+from cbir.features import Features
+from cbir.pairs import LABELS, Pairs, Task, pair_features
+
+BLIND = "blind"  # the key of a model that was fitted on the pairs of all tasks at once, as published
+PAIR_SPACE_DIM = 128  # principal axes of the embedding that pair models see
+FOREST_TREES = 100
+FOREST_CHUNK = 20_000  # pairs scored at a time: bounds memory
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a method learned, in forms that are stored without running code.
+
+    Attributes:
+        arrays: numbers.
+        graphs: ONNX models.
+        settings: JSON values, e.g. class names.
+    """
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    graphs: dict[str, bytes] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What methods are fitted on: photos of the train side only.
+
+    Attributes:
+        features: of n photos.
+        labels: label columns, each (n,) str, "" where unknown.
+        pairs: pairs of these photos for each label column.
+        seed: makes fitting repeatable.
+    """
+
+    features: Features
+    labels: Mapping[str, np.ndarray]
+    pairs: Mapping[str, Pairs]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """One method.
+
+    Attributes:
+        name: what `--method` and the endpoints take.
+        label: what people read.
+        explanation: one line for people.
+        encode: features of n photos, and the model -> (n, p) float32 codes.
+        compare: codes (q, p) and (g, p), the model and a label column or `BLIND` -> (q, g) float32 scores.
+        fit: learns a model; None where there is nothing to learn.
+    """
+
+    name: str
+    label: str
+    explanation: str
+    encode: Callable[[Features, Model], np.ndarray]
+    compare: Callable[[np.ndarray, np.ndarray, Model, str], np.ndarray]
+    fit: Callable[[TrainingSet], Model] | None = None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it needs a fitted model; its scores are then probabilities."""
+        return self.fit is not None
+
+    def score_codes(self, queries: np.ndarray, gallery: np.ndarray, model: Model, task: Task | None) -> np.ndarray:
+        """Scores encoded photos: see `score`."""
+        if not self.is_learned or task is None:
+            return self.compare(queries, gallery, model, BLIND)
+        # Labels are close to independent given the photos: all agree with the product of their probabilities.
+        by_label = [self.compare(queries, gallery, model, label) for label in task.labels]
+        return np.multiply.reduce(by_label)
+
+    def score(self, queries: Features, gallery: Features, model: Model, task: Task | None) -> np.ndarray:
+        """Scores every query against every gallery item.
+
+        Args:
+            queries: features of q photos.
+            gallery: features of g photos.
+            model: what `fit` learned; ignored by methods that learn nothing.
+            task: what should match; None for the task-blind score of the published protocol.
+
+        Returns:
+            (q, g) float32, finite, larger is closer, each score independent of the other rows.
+        """
+        return self.score_codes(self.encode(queries, model), self.encode(gallery, model), model, task)
+
+
+def similarity(name: str) -> Similarity:
+    """Looks a method up.
+
+    Raises:
+        UnknownNameError: no method of that name.
+    """
+    if name not in SIMILARITIES:
+        raise UnknownNameError("method", name, SIMILARITIES)
+    return SIMILARITIES[name]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scales rows to length 1; a row of zeros stays zero. (n, d) -> (n, d) float32."""
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+# --- geometric methods -------------------------------------------------------------------------------------------
+
+
+def _encode_cosine(features: Features, model: Model) -> np.ndarray:
+    return unit(features.embedding)
+
+
+def _compare_cosine(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    return queries @ gallery.T
+
+
+def _encode_raw(features: Features, model: Model) -> np.ndarray:
+    return features.embedding
+
+
+def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    # |a - b|^2 by a matrix product, in double precision: in single, nearly equal photos would cancel to noise.
+    a, b = queries.astype(np.float64), gallery.astype(np.float64)
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
+    return (1 / (1 + np.sqrt(np.maximum(squared, 0)))).astype(np.float32)
+
+
+# --- methods on pairs --------------------------------------------------------------------------------------------
+
+
+def _fit_pair_space(features: Features, seed: int) -> dict[str, np.ndarray]:
+    """Learns the normalised space that both pair models see.
+
+    Embeddings are scaled to length 1, rotated to their principal axes and whitened; colour descriptors are
+    standardised.
+    """
+    from sklearn.decomposition import PCA
+
+    embedding = unit(features.embedding)
+    axes = min(PAIR_SPACE_DIM, len(embedding) - 1, embedding.shape[1])
+    pca = PCA(axes, svd_solver="randomized", random_state=seed).fit(embedding)
+    scale = np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
+    color_scale = np.maximum(features.color.std(axis=0), 1e-6)
+    arrays = {
+        "embedding_mean": pca.mean_,
+        "embedding_axes": pca.components_ / scale[:, None],
+        "color_mean": features.color.mean(axis=0),
+        "color_scale": color_scale,
+    }
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def _encode_pair_space(features: Features, model: Model) -> np.ndarray:
+    a = model.arrays
+    embedding = (unit(features.embedding) - a["embedding_mean"]) @ a["embedding_axes"].T
+    color = (features.color - a["color_mean"]) / a["color_scale"]
+    return np.concatenate([embedding, color], axis=1).astype(np.float32)
+
+
+def _pairs_by_key(training: TrainingSet) -> dict[str, Pairs]:
+    return {**training.pairs, BLIND: Pairs.concatenate([training.pairs[label] for label in LABELS])}
+
+
+def _fit_logistic_regression(training: TrainingSet) -> Model:
+    """Logistic Regression on [(a-b)^2, a*b], folded into an inner product.
+
+    With weights u on the squared differences and v on the products, the logit of a pair is
+    sum u (a^2 + b^2) + (v - 2u) a b + c = f(a) + f(b) + sum w a b + c, where w = v - 2u and f(a) = sum u a^2: one
+    matrix product scores a whole gallery.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    arrays = _fit_pair_space(training.features, training.seed)
+    codes = _encode_pair_space(training.features, Model(arrays))
+    for key, pairs in _pairs_by_key(training).items():
+        x = pair_features(codes[pairs.left], codes[pairs.right])
+        scaler = StandardScaler().fit(x)
+        regression = LogisticRegression(C=1e-2, max_iter=1000).fit(scaler.transform(x), pairs.same)
+        weights = regression.coef_[0] / scaler.scale_
+        squared, product = np.split(weights, 2)
+        arrays[f"{key}.squared"] = squared.astype(np.float32)
+        arrays[f"{key}.product"] = (product - 2 * squared).astype(np.float32)
+        arrays[f"{key}.offset"] = np.float32([regression.intercept_[0] - weights @ scaler.mean_])
+    return Model(arrays)
+
+
+def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    squared, product = model.arrays[f"{label}.squared"], model.arrays[f"{label}.product"]
+    alone = (queries**2 @ squared)[:, None] + (gallery**2 @ squared)[None]
+    logits = alone + (queries * product) @ gallery.T + model.arrays[f"{label}.offset"]
+    return _sigmoid(logits)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)  # by tanh: no overflow at either end
+
+
+def _fit_random_forest(training: TrainingSet) -> Model:
+    """Random Forest on the same symmetric pair features, stored as ONNX."""
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import RandomForestClassifier
+
+    arrays = _fit_pair_space(training.features, training.seed)
+    codes = _encode_pair_space(training.features, Model(arrays))
+    graphs = {}
+    for key, pairs in _pairs_by_key(training).items():
+        x = pair_features(codes[pairs.left], codes[pairs.right])
+        forest = RandomForestClassifier(
+            FOREST_TREES, min_samples_leaf=10, max_features=0.2, n_jobs=-1, random_state=training.seed
+        ).fit(x, pairs.same)
+        graphs[key] = to_onnx(forest, x[:1], options={"zipmap": False}).SerializeToString()
+    return Model(arrays, graphs)
+
+
+def _compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    session = _onnx_session(model.graphs[label])
+    scores = np.empty((len(queries), len(gallery)), np.float32)
+    for row, query in enumerate(queries):
+        for start in range(0, len(gallery), FOREST_CHUNK):
+            part = gallery[start : start + FOREST_CHUNK]
+            x = pair_features(query[None], part)
+            scores[row, start : start + FOREST_CHUNK] = session.run(["probabilities"], {"X": x})[0][:, 1]
+    return scores
+
+
+@lru_cache(maxsize=8)
+def _onnx_session(graph: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+# --- attribute agreement -----------------------------------------------------------------------------------------
+
+
+def _fit_attribute_agreement(training: TrainingSet) -> Model:
+    """One multinomial Logistic Regression a label, on the embedding and the colour descriptor."""
+    from sklearn.linear_model import LogisticRegression
+
+    features = training.features
+    arrays = {
+        "embedding_mean": unit(features.embedding).mean(axis=0),
+        "color_mean": features.color.mean(axis=0),
+        "color_scale": np.maximum(features.color.std(axis=0), 1e-6),
+    }
+    classes = {}
+    for label in LABELS:
+        known = training.labels[label] != ""
+        x = _attribute_inputs(features.take(known), arrays)
+        regression = LogisticRegression(C=0.1, max_iter=2000).fit(x, training.labels[label][known])
+        weights, offset = regression.coef_, regression.intercept_
+        if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
+            weights, offset = np.concatenate([-weights, weights]) / 2, np.concatenate([-offset, offset]) / 2
+        arrays[f"{label}.weights"], arrays[f"{label}.offset"] = weights, offset
+        classes[label] = regression.classes_.tolist()
+    return Model({k: np.asarray(v, np.float32) for k, v in arrays.items()}, settings={"classes": classes})
+
+
+def _attribute_inputs(features: Features, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    # Lengths balance the two parts under one penalty: both have a mean square of about 1 a number.
+    embedding = (unit(features.embedding) - arrays["embedding_mean"]) * np.sqrt(features.embedding.shape[1])
+    color = (features.color - arrays["color_mean"]) / arrays["color_scale"]
+    return np.concatenate([embedding, color], axis=1).astype(np.float32)
+
+
+def attribute_posteriors(features: Features, model: Model) -> dict[str, np.ndarray]:
+    """Probability of each class of each label, by a model of attribute agreement.
+
+    Returns:
+        For each label column (n, classes) float32, rows summing to 1, classes as in `model.settings["classes"]`.
+    """
+    x = _attribute_inputs(features, model.arrays)
+    posteriors = {}
+    for label in LABELS:
+        logits = x @ model.arrays[f"{label}.weights"].T + model.arrays[f"{label}.offset"]
+        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+        posteriors[label] = exp / exp.sum(axis=1, keepdims=True)
+    return posteriors
+
+
+def _encode_attribute_agreement(features: Features, model: Model) -> np.ndarray:
+    return np.concatenate(list(attribute_posteriors(features, model).values()), axis=1)
+
+
+def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    """Probability that both have the same label: sum over classes of p(query) p(item)."""
+    if label == BLIND:
+        return np.mean([_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS], axis=0)
+    columns = _columns(model, label)
+    return queries[:, columns] @ gallery[:, columns].T
+
+
+def _columns(model: Model, label: str) -> slice:
+    sizes = [len(model.settings["classes"][name]) for name in LABELS]
+    stop = sum(sizes[: LABELS.index(label) + 1])
+    return slice(stop - sizes[LABELS.index(label)], stop)
+
+
+SIMILARITIES: dict[str, Similarity] = {
+    method.name: method
+    for method in (
+        Similarity(
+            "attribute_agreement",
+            "Attribute agreement",
+            "How probable it is that both photos show the same type and colour, by what each photo shows.",
+            _encode_attribute_agreement,
+            _compare_attribute_agreement,
+            _fit_attribute_agreement,
+        ),
+        Similarity(
+            "cosine",
+            "Cosine",
+            "The angle between the two photos' embeddings: general likeness, nothing learned from clothes.",
+            _encode_cosine,
+            _compare_cosine,
+        ),
+        Similarity(
+            "inverse_euclidean",
+            "Inverse Euclidean distance",
+            "1 / (1 + distance) of the two photos' embeddings: general likeness, nothing learned from clothes.",
+            _encode_raw,
+            _compare_inverse_euclidean,
+        ),
+        Similarity(
+            "logistic_regression",
+            "Logistic Regression on pairs",
+            "A linear model of pairs of photos that learned which pairs match.",
+            _encode_pair_space,
+            _compare_logistic_regression,
+            _fit_logistic_regression,
+        ),
+        Similarity(
+            "random_forest",
+            "Random Forest on pairs",
+            "Decision trees over pairs of photos that learned which pairs match.",
+            _encode_pair_space,
+            _compare_random_forest,
+            _fit_random_forest,
+        ),
+    )
+}
+DEFAULT_METHOD = "attribute_agreement"
