@@ -108,26 +108,25 @@ def sample_pairs(labels: np.ndarray, count: int, seed: int) -> Pairs:
 
 
 def _draw(
-    rng: np.random.Generator,
-    known: np.ndarray,
-    labels: np.ndarray,
-    partners: dict[str, np.ndarray],
-    count: int,
+    rng: np.random.Generator, known: np.ndarray, labels: np.ndarray, partners: dict[str, np.ndarray], count: int
 ) -> np.ndarray:
-    """Draws up to `count` distinct unordered pairs (left, right): (count, 2) int."""
-    seen: dict[tuple[int, int], None] = {}
+    """Draws up to `count` distinct unordered pairs (left, right): at most (count, 2) int."""
+    pairs = np.empty((0, 2), int)
     # Where few distinct pairs exist, most draws repeat one: stop after as many draws as would find nearly all.
-    for _ in range(20 * count):
-        if len(seen) == count or not len(known):
+    for _ in range(20):
+        if len(pairs) == count or not len(known):
             break
-        left = int(rng.choice(known))
-        candidates = partners[labels[left]]
-        if not len(candidates):
-            continue
-        right = int(rng.choice(candidates))
-        if left != right:
-            seen.setdefault((min(left, right), max(left, right)))
-    return np.array(list(seen), int).reshape(-1, 2)
+        left = rng.choice(known, count)
+        right = left.copy()
+        for label, candidates in partners.items():
+            rows = np.flatnonzero(labels[left] == label)
+            if len(candidates):
+                right[rows] = rng.choice(candidates, len(rows))
+        drawn = np.sort(np.stack([left, right], axis=1)[left != right], axis=1)
+        pairs = np.concatenate([pairs, drawn])
+        _, first = np.unique(pairs, axis=0, return_index=True)
+        pairs = pairs[np.sort(first)][:count]
+    return pairs
 
 
 def near_duplicate_groups(embeddings: np.ndarray, threshold: float = 0.97) -> np.ndarray:

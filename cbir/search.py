@@ -3,16 +3,18 @@
 Legend: g gallery items, k matches.
 """
 
+import os
 import time
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from cbir.backbones import Backbone, load_backbone
 from cbir.bundle import Bundle
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features, extract
-from cbir.images import ImageSource, load_image
+from cbir.images import load_image
 from cbir.pairs import TASKS, Task
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity
 
@@ -108,7 +110,11 @@ class Retriever:
         self.backbone  # noqa: B018 - loads it
 
     def search(
-        self, image: ImageSource, method: str = DEFAULT_METHOD, task: str = DEFAULT_TASK, k: int = DEFAULT_K
+        self,
+        image: bytes | str | os.PathLike | Image.Image,
+        method: str = DEFAULT_METHOD,
+        task: str = DEFAULT_TASK,
+        k: int = DEFAULT_K,
     ) -> SearchResult:
         """Finds the k closest gallery items of a photo.
 
