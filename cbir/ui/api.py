@@ -35,8 +35,8 @@ class MatchJson(TypedDict):
 class BundleJson(TypedDict):
     """Which bundle answered."""
 
-    title: str
-    created: str
+    title: str | None
+    created: str | None
 
 
 class SearchJson(TypedDict):
@@ -159,7 +159,7 @@ class Endpoints:
             "match": result.task,
             "k": k,
             "seconds": round(result.seconds, 6),
-            "bundle": {"title": manifest["title"], "created": manifest["created"]},
+            "bundle": {"title": manifest.get("title"), "created": manifest.get("created")},
             "matches": [
                 {
                     "id": match.id,

@@ -24,9 +24,9 @@ def clear_errors(handler: Callable[P, R]) -> Callable[P, R]:
         try:
             return handler(*args, **kwargs)
         except CbirError as error:
-            raise gr.Error(str(error), title=texts.ERROR_TITLE, print_exception=False) from error
+            raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             log.exception("bug in %s", handler.__qualname__)
-            raise gr.Error(texts.BUG, title=texts.ERROR_TITLE, print_exception=False) from error
+            raise gr.Error(texts.BUG, print_exception=False) from error
 
     return wrapped

@@ -31,13 +31,16 @@ def checked_seed(seed: object) -> int:
 
 @dataclass(frozen=True)
 class Handlers:
-    """Event handlers of one page. The photo widget holds the query: an upload, or the picture of an item."""
+    """Event handlers of one page. The photo widget holds the query: an upload, or the picture of an item.
+
+    Gradio names events after their functions, and the names of the endpoints are taken: see `cbir.ui.api`.
+    """
 
     retriever: Retriever
     thumbnails: Thumbnails
 
     @clear_errors
-    def search(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
+    def answer(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
         """Search with what the photo widget holds -> results, the line above them."""
         path = upload_path(photo)
         item_id = self.thumbnails.id_at(path)
@@ -49,7 +52,7 @@ class Handlers:
 
     def refresh(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
         """The same after any change, where no photo is no mistake: then the catalogue shows."""
-        return self.search(photo, method, match, k) if photo else self.catalogue()
+        return self.answer(photo, method, match, k) if photo else self.catalogue()
 
     def catalogue(self) -> tuple[Any, str]:
         """Some pictures from all over the gallery."""
@@ -60,13 +63,13 @@ class Handlers:
 
     @clear_errors
     def random_photo(self, seed: int, last_seed: int | None) -> tuple[str, int, int]:
-        """A new seed unless the person typed one -> picture, seed shown, seed used."""
-        return self.repeat_photo(checked_seed(seed) + 1 if seed == last_seed else seed)
+        """The next seed, or the one that the person typed -> picture, seed shown, seed used."""
+        return self._photo_of(checked_seed(seed) + 1 if seed == last_seed else seed)
 
     @clear_errors
     def repeat_photo(self, seed: int) -> tuple[str, int, int]:
-        """The photo of exactly this seed -> picture, seed shown, seed used."""
-        return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed
+        """Exactly this seed -> picture, seed shown, seed used."""
+        return self._photo_of(seed)
 
     @clear_errors
     def pick(self, event: gr.SelectData) -> str:
@@ -75,6 +78,9 @@ class Handlers:
         if self.thumbnails.id_at(path) is None:
             raise ImageError(texts.NO_PHOTO)
         return path
+
+    def _photo_of(self, seed: int) -> tuple[str, int, int]:
+        return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed
 
     def _show(self, result: SearchResult, query_path: str) -> tuple[Any, str]:
         paths = [self.thumbnails.path(match.id) for match in result.matches]

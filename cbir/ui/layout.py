@@ -28,6 +28,14 @@ SHOW_RESULTS = """() => {
         document.querySelector("#line").scrollIntoView({behavior: "smooth"});
 }"""
 
+# Gradio's slider is released by the pointer only; arrow keys should count as well.
+RELEASE_BY_KEY = """() => {
+    document.addEventListener("keyup", ({key, target}) => {
+        if (target.matches("#k input[type=range]") && /^(Arrow|Page|Home|End)/.test(key))
+            target.dispatchEvent(new PointerEvent("pointerup", {bubbles: true}));
+    });
+}"""
+
 
 def build_demo(retriever: Retriever) -> gr.Blocks:
     """Build the page and the endpoints over one retriever."""
@@ -89,7 +97,9 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
 
         # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
         page: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-        searches = page | SEARCH_QUEUE | {"outputs": [results, line], "show_progress_on": results}
+        searches = (
+            page | SEARCH_QUEUE | {"outputs": [results, line], "show_progress": "minimal", "show_progress_on": line}
+        )
         asked = [photo, method, match, k]
         gr.on(
             [method.input, match.input, k.release],
@@ -99,7 +109,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
             **searches,
         )
         found = photo.change(handlers.refresh, asked, trigger_mode="always_last", **searches)
-        asked_again = search.click(handlers.search, asked, **searches)
+        asked_again = search.click(handlers.answer, asked, **searches)
         for done in (found, asked_again):
             done.success(None, js=SHOW_RESULTS, api_visibility="private")
         seeds = [photo, seed, last_seed]
@@ -121,6 +131,7 @@ def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
     """Start the server with the app's look and limits; `options` go to `gr.Blocks.launch`."""
     return demo.launch(
         theme=theme(),
+        js=RELEASE_BY_KEY,
         css_paths=Path(__file__).with_name("style.css"),
         max_file_size=UPLOAD_LIMIT,
         enable_monitoring=False,

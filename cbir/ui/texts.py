@@ -22,7 +22,6 @@ K = "Number of results"
 SEARCH = "Search"
 RESULTS = "Results"
 
-ERROR_TITLE = "Sorry"
 BUG = "Something went wrong on our side. The log has the details; please try again or report it."
 NO_PHOTO = "no photo: upload one, paste one, or press “Random photo” first"
 NOT_UPLOADED = "image must be an uploaded file: pass gradio_client.handle_file(path)"
@@ -86,7 +85,8 @@ def found(result: SearchResult, gallery: Gallery, picture: str) -> str:
     """The line above the results, with the query's picture (an address), as HTML."""
     query = ""
     if result.query_id is not None:
-        query = " to this " + (garment(gallery.labels_of(gallery.row(result.query_id))) or "picture")
+        labels = garment(gallery.labels_of(gallery.row(result.query_id)))
+        query = f" to “{labels}”" if labels else " to this picture"
     facts = [
         SIMILARITIES[result.method].label,
         TASKS[result.task].label.lower(),
