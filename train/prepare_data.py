@@ -97,7 +97,7 @@ def read_dataset(source: str | Path, revision: str | None = None) -> datasets.Da
 
 def read(source: str | Path, revision: str | None = None) -> Reading:
     """As `read_dataset`, with the number of files that were ignored."""
-    path = Path(source).expanduser()
+    path = Path(source)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on names that are too long
         if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
             return Reading(_from_hub(str(source), revision))
@@ -501,10 +501,7 @@ def save(dataset: datasets.Dataset, folder: Path) -> None:
     Raises:
         DataError: the folder is there already, or cannot be written.
     """
-    if folder.exists():
-        raise DataError(
-            f"expected a folder to create, but {str(folder)!r} exists: choose another or remove it"
-        )
+    _check_is_new(folder)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -516,6 +513,13 @@ def save(dataset: datasets.Dataset, folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _check_is_new(folder: Path) -> None:
+    if folder.exists():
+        raise DataError(
+            f"expected a folder to create, but {str(folder)!r} exists: choose another or remove it"
+        )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see the module."""
     parser = argparse.ArgumentParser(
@@ -525,6 +529,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--revision", help="branch, tag or commit of a Hub dataset")
     parser.add_argument("--out", required=True, type=Path, help="folder to create")
     args = parser.parse_args(argv)
+    _check_is_new(args.out)  # before a long read, too
     reading = read(args.data, args.revision)
     save(reading.dataset, args.out)
     table = counts(reading.dataset)
