@@ -97,17 +97,10 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
 
         # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
         page: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-        searches = (
-            page | SEARCH_QUEUE | {"outputs": [results, line], "show_progress": "minimal", "show_progress_on": line}
-        )
+        shown: dict[str, Any] = {"outputs": [results, line], "show_progress": "minimal", "show_progress_on": line}
+        searches = page | SEARCH_QUEUE | shown
         asked = [photo, method, match, k]
-        gr.on(
-            [method.input, match.input, k.release],
-            handlers.refresh,
-            asked,
-            trigger_mode="always_last",
-            **searches,
-        )
+        gr.on([method.input, match.input, k.release], handlers.refresh, asked, trigger_mode="always_last", **searches)
         found = photo.change(handlers.refresh, asked, trigger_mode="always_last", **searches)
         asked_again = search.click(handlers.answer, asked, **searches)
         for done in (found, asked_again):
