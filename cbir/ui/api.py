@@ -9,9 +9,10 @@ from typing import TypedDict
 from gradio import FileData
 
 from cbir.pairs import TASKS
-from cbir.search import DEFAULT_METHOD, Retriever, SearchResult
+from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchResult
+from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
-from cbir.ui.handlers import checked_seed, upload_path
+from cbir.ui.handlers import checked_seed, default_method, upload_path
 from cbir.ui.thumbnails import Thumbnails
 
 
@@ -93,7 +94,9 @@ class Endpoints:
     thumbnails: Thumbnails
 
     @clear_errors
-    def search(self, image: FileData, method: str = DEFAULT_METHOD, match: str = "both", k: int = 12) -> SearchJson:
+    def search(
+        self, image: FileData, method: str = DEFAULT_METHOD, match: str = DEFAULT_TASK, k: int = DEFAULT_K
+    ) -> SearchJson:
         """Search with a photo.
 
         Args:
@@ -108,7 +111,9 @@ class Endpoints:
         return self._answer(self.retriever.search(upload_path(image), method, match, k), k)
 
     @clear_errors
-    def search_by_id(self, id: str, method: str = DEFAULT_METHOD, match: str = "both", k: int = 12) -> SearchJson:
+    def search_by_id(
+        self, id: str, method: str = DEFAULT_METHOD, match: str = DEFAULT_TASK, k: int = DEFAULT_K
+    ) -> SearchJson:
         """Search with a picture of the gallery, which is itself never among the matches.
 
         Args:
@@ -138,7 +143,7 @@ class Endpoints:
     def methods(self) -> MethodsJson:
         """List what `method` and `match` may be."""
         return {
-            "default": DEFAULT_METHOD,
+            "default": default_method(self.retriever),
             "methods": [
                 {
                     "name": method.name,

@@ -8,6 +8,7 @@ import numpy as np
 
 from cbir.errors import CbirError, ImageError
 from cbir.search import Retriever, SearchResult
+from cbir.similarity import DEFAULT_METHOD
 from cbir.ui import texts
 from cbir.ui.errors import clear_errors
 from cbir.ui.thumbnails import Thumbnails, file_url
@@ -27,6 +28,12 @@ def checked_seed(seed: object) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise CbirError(f"expected a seed that is a whole number of at least 0, got {seed!r}")
     return seed
+
+
+def default_method(retriever: Retriever) -> str:
+    """The method chosen at first; not every bundle can score with the usual one."""
+    names = [method.name for method in retriever.methods]
+    return DEFAULT_METHOD if DEFAULT_METHOD in names else names[0]
 
 
 @dataclass(frozen=True)

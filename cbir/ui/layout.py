@@ -7,10 +7,10 @@ import gradio as gr
 from gradio.routes import App
 
 from cbir.pairs import TASKS
-from cbir.search import DEFAULT_METHOD, Retriever
+from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever
 from cbir.ui import texts
 from cbir.ui.api import Endpoints
-from cbir.ui.handlers import Handlers
+from cbir.ui.handlers import Handlers, default_method
 from cbir.ui.thumbnails import Thumbnails
 
 MAX_K = 60
@@ -67,17 +67,17 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     seed = gr.Number(0, label=texts.SEED, precision=0, minimum=0, min_width=110, elem_id="seed")
                 match = gr.Radio(
                     [(task.label, task.name) for task in TASKS.values()],
-                    value="both",
+                    value=DEFAULT_TASK,
                     label=texts.MATCH,
                     elem_id="match",
                 )
                 method = gr.Radio(
                     [(texts.method_choice(method), method.name) for method in retriever.methods],
-                    value=DEFAULT_METHOD,
+                    value=default_method(retriever),
                     label=texts.METHOD,
                     elem_id="method",
                 )
-                k = gr.Slider(1, MAX_K, value=12, step=1, label=texts.K, elem_id="k")
+                k = gr.Slider(1, MAX_K, value=DEFAULT_K, step=1, label=texts.K, elem_id="k")
                 search = gr.Button(texts.SEARCH, variant="primary")
             with gr.Column(elem_id="answer", min_width=280):
                 line = gr.HTML(first_line, elem_id="line", padding=False)
