@@ -24,7 +24,7 @@ from cbir.ui import build_demo, launch
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE"))
+    parser.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
     parser.add_argument("--photos", metavar="DIR", type=Path, help="search this folder of photos instead")
     parser.add_argument("--host", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         retriever = Retriever(load_bundle(args.bundle))
         if args.photos:
-            raise NotImplementedError("cbir.index.index_photos")
+            raise CbirError("--photos cannot be served yet: build a bundle with train.run and give it as --bundle")
         retriever.warm_up()
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -128,6 +128,7 @@ def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
         css_paths=Path(__file__).with_name("style.css"),
         max_file_size=UPLOAD_LIMIT,
         enable_monitoring=False,
+        ssr_mode=False,
         footer_links=["api", "settings"],
         **options,
     )
