@@ -152,12 +152,17 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     )
     pq.write_table(table, folder / GALLERY)
     features = {"embedding": gallery.features.embedding, "color": gallery.features.color}
-    save_file(features, folder / FEATURES)
+    _save_arrays(features, folder / FEATURES)
     arrays = {f"{name}/{key}": a for name, model in bundle.models.items() for key, a in model.arrays.items()}
-    save_file(arrays, folder / METHODS)
+    _save_arrays(arrays, folder / METHODS)
     for name, model in bundle.models.items():
         for key, graph in model.graphs.items():
             (folder / _graph_file(name, key)).write_bytes(graph)
+
+
+def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+    # safetensors writes memory as it lies: an array in column order would come back scrambled.
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
 
 def _graph_file(method: str, key: str) -> str:

@@ -111,9 +111,7 @@ def _read(path: Path, name: str) -> bytes:
             data = file.read(MAX_BYTES + 1)  # a file may grow after it was measured
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ImageError(
-            f"cannot read {name} ({reason.lower()}): check the path and its permissions"
-        ) from error
+        raise ImageError(f"cannot read {name} ({reason.lower()}): check the path and its permissions") from error
     _check_bytes(len(data), name)
     return data
 
@@ -125,9 +123,7 @@ def _decode(image: Image.Image, name: str, bit_depth: int = 8, is_ours: bool = F
     """
     width, height = image.size
     if width < 1 or height < 1:
-        raise ImageError(
-            f"expected a photo, but {name} has no pixels ({width} x {height}): choose another file"
-        )
+        raise ImageError(f"expected a photo, but {name} has no pixels ({width} x {height}): choose another file")
     if width * height > MAX_PIXELS:
         raise _too_many_pixels(name, f"{width} x {height}")
     try:
@@ -246,8 +242,7 @@ def _shortened(text: str) -> str:
 def _check_bytes(n_bytes: int, name: str) -> None:
     if n_bytes > MAX_BYTES:
         raise ImageError(
-            f"expected a photo of at most {MAX_BYTES // 2**20} MB, but {name} is larger: "
-            "choose or save a smaller one"
+            f"expected a photo of at most {MAX_BYTES // 2**20} MB, but {name} is larger: choose or save a smaller one"
         )
 
 

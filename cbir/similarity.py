@@ -9,7 +9,7 @@ Legend: n photos, q queries, g gallery items, d numbers in an embedding, p numbe
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,11 @@ from cbir.features import Features
 from cbir.pairs import LABELS, Pairs, Task, pair_features
 
 BLIND = "blind"  # the key of a model that was fitted on the pairs of all tasks at once, as published
-PAIR_SPACE_DIM = 128  # principal axes of the embedding that pair models see
-FOREST_TREES = 100
+ATTRIBUTE_C = 0.003  # inverse strength of the penalty
+FOLDS = 3  # for posteriors of photos by models that did not see them
+PAIR_C = 0.1
+FOREST_TREES = 50
+FOREST_LEAVES = 128  # a tree: keeps a forest under 2 MB and a search quick
 FOREST_CHUNK = 20_000  # pairs scored at a time: bounds memory
 
 
@@ -54,6 +57,33 @@ class TrainingSet:
     labels: Mapping[str, np.ndarray]
     pairs: Mapping[str, Pairs]
     seed: int
+
+    @cached_property
+    def attributes(self) -> Model:
+        """The attribute model that all learned methods share, see `attribute_posteriors`."""
+        return _fit_attributes(self.features, self.labels)
+
+    @cached_property
+    def out_of_fold_posteriors(self) -> np.ndarray:
+        """Posteriors of each photo by models that did not see it: (n, p) float32.
+
+        A pair model fitted on posteriors of photos that their own model has seen would learn to trust them too much
+        (Wolpert, Stacked generalization, 1992).
+        """
+        from sklearn.model_selection import KFold
+
+        sizes = {label: len(classes) for label, classes in self.attributes.settings["classes"].items()}
+        posteriors = np.zeros((len(self.features), sum(sizes.values())), np.float32)
+        for rest, fold in KFold(FOLDS, shuffle=True, random_state=self.seed).split(posteriors):
+            model = _fit_attributes(self.features.take(rest), {k: v[rest] for k, v in self.labels.items()})
+            found = attribute_posteriors(self.features.take(fold), model)
+            for label in LABELS:
+                # A fold may lack a rare class: its probability is then 0.
+                columns = _columns(self.attributes, label)
+                known = self.attributes.settings["classes"][label]
+                for column, name in enumerate(model.settings["classes"][label]):
+                    posteriors[fold, columns.start + known.index(name)] = found[label][:, column]
+        return posteriors
 
 
 @dataclass(frozen=True)
@@ -142,36 +172,78 @@ def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: 
     return (1 / (1 + np.sqrt(np.maximum(squared, 0)))).astype(np.float32)
 
 
-# --- methods on pairs --------------------------------------------------------------------------------------------
+# --- attributes --------------------------------------------------------------------------------------------------
 
 
-def _fit_pair_space(features: Features, seed: int) -> dict[str, np.ndarray]:
-    """Learns the normalised space that both pair models see.
+def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray]) -> Model:
+    """Fits one multinomial Logistic Regression a label, on the embedding and the colour descriptor."""
+    from sklearn.linear_model import LogisticRegression
 
-    Embeddings are scaled to length 1, rotated to their principal axes and whitened; colour descriptors are
-    standardised.
-    """
-    from sklearn.decomposition import PCA
-
-    embedding = unit(features.embedding)
-    axes = min(PAIR_SPACE_DIM, len(embedding) - 1, embedding.shape[1])
-    pca = PCA(axes, svd_solver="randomized", random_state=seed).fit(embedding)
-    scale = np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
-    color_scale = np.maximum(features.color.std(axis=0), 1e-6)
     arrays = {
-        "embedding_mean": pca.mean_,
-        "embedding_axes": pca.components_ / scale[:, None],
+        "embedding_mean": unit(features.embedding).mean(axis=0),
         "color_mean": features.color.mean(axis=0),
-        "color_scale": color_scale,
+        "color_scale": np.maximum(features.color.std(axis=0), 1e-6),
     }
-    return {name: array.astype(np.float32) for name, array in arrays.items()}
+    classes = {}
+    for label in LABELS:
+        known = labels[label] != ""
+        x = _attribute_inputs(features.take(known), arrays).astype(np.float64)
+        regression = LogisticRegression(C=ATTRIBUTE_C, max_iter=2000).fit(x, labels[label][known])
+        weights, offset = regression.coef_, regression.intercept_
+        if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
+            weights, offset = np.concatenate([-weights, weights]) / 2, np.concatenate([-offset, offset]) / 2
+        arrays[f"{label}.weights"], arrays[f"{label}.offset"] = weights, offset
+        classes[label] = regression.classes_.tolist()
+    return Model({k: np.asarray(v, np.float32) for k, v in arrays.items()}, settings={"classes": classes})
 
 
-def _encode_pair_space(features: Features, model: Model) -> np.ndarray:
-    a = model.arrays
-    embedding = (unit(features.embedding) - a["embedding_mean"]) @ a["embedding_axes"].T
-    color = (features.color - a["color_mean"]) / a["color_scale"]
+def _attribute_inputs(features: Features, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    # Lengths balance the two parts under one penalty: both have a mean square of about 1 a number.
+    embedding = (unit(features.embedding) - arrays["embedding_mean"]) * np.sqrt(features.embedding.shape[1])
+    color = (features.color - arrays["color_mean"]) / arrays["color_scale"]
     return np.concatenate([embedding, color], axis=1).astype(np.float32)
+
+
+def attribute_posteriors(features: Features, model: Model) -> dict[str, np.ndarray]:
+    """Probability of each class of each label.
+
+    Returns:
+        For each label column (n, classes) float32, rows summing to 1, classes as in `model.settings["classes"]`.
+    """
+    x = _attribute_inputs(features, model.arrays)
+    posteriors = {}
+    for label in LABELS:
+        logits = x @ model.arrays[f"{label}.weights"].T + model.arrays[f"{label}.offset"]
+        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+        posteriors[label] = exp / exp.sum(axis=1, keepdims=True)
+    return posteriors
+
+
+def _columns(model: Model, label: str) -> slice:
+    sizes = [len(model.settings["classes"][name]) for name in LABELS]
+    stop = sum(sizes[: LABELS.index(label) + 1])
+    return slice(stop - sizes[LABELS.index(label)], stop)
+
+
+def _encode_posteriors(features: Features, model: Model) -> np.ndarray:
+    return np.concatenate(list(attribute_posteriors(features, model).values()), axis=1)
+
+
+def _fit_attribute_agreement(training: TrainingSet) -> Model:
+    return training.attributes
+
+
+def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    """Probability that both have the same label: sum over classes of p(query) p(item)."""
+    if label == BLIND:
+        return np.mean([_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS], axis=0)
+    columns = _columns(model, label)
+    return queries[:, columns] @ gallery[:, columns].T
+
+
+# --- methods on pairs --------------------------------------------------------------------------------------------
+# Both see the class probabilities of the two photos. On raw embeddings a pair model would have to find from pairs alone
+# what labels say outright.
 
 
 def _pairs_by_key(training: TrainingSet) -> dict[str, Pairs]:
@@ -188,24 +260,24 @@ def _fit_logistic_regression(training: TrainingSet) -> Model:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    arrays = _fit_pair_space(training.features, training.seed)
-    codes = _encode_pair_space(training.features, Model(arrays))
+    # In double precision: in single, the solver stops far from the optimum.
+    codes, arrays = training.out_of_fold_posteriors.astype(np.float64), dict(training.attributes.arrays)
     for key, pairs in _pairs_by_key(training).items():
         x = pair_features(codes[pairs.left], codes[pairs.right])
         scaler = StandardScaler().fit(x)
-        regression = LogisticRegression(C=1e-2, max_iter=1000).fit(scaler.transform(x), pairs.same)
+        regression = LogisticRegression(C=PAIR_C, max_iter=1000).fit(scaler.transform(x), pairs.same)
         weights = regression.coef_[0] / scaler.scale_
         squared, product = np.split(weights, 2)
-        arrays[f"{key}.squared"] = squared.astype(np.float32)
-        arrays[f"{key}.product"] = (product - 2 * squared).astype(np.float32)
-        arrays[f"{key}.offset"] = np.float32([regression.intercept_[0] - weights @ scaler.mean_])
-    return Model(arrays)
+        arrays[f"pairs.{key}.squared"] = squared.astype(np.float32)
+        arrays[f"pairs.{key}.product"] = (product - 2 * squared).astype(np.float32)
+        arrays[f"pairs.{key}.offset"] = np.float32([regression.intercept_[0] - weights @ scaler.mean_])
+    return Model(arrays, settings=training.attributes.settings)
 
 
 def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
-    squared, product = model.arrays[f"{label}.squared"], model.arrays[f"{label}.product"]
+    squared, product = model.arrays[f"pairs.{label}.squared"], model.arrays[f"pairs.{label}.product"]
     alone = (queries**2 @ squared)[:, None] + (gallery**2 @ squared)[None]
-    logits = alone + (queries * product) @ gallery.T + model.arrays[f"{label}.offset"]
+    logits = alone + (queries * product) @ gallery.T + model.arrays[f"pairs.{label}.offset"]
     return _sigmoid(logits)
 
 
@@ -218,16 +290,15 @@ def _fit_random_forest(training: TrainingSet) -> Model:
     from skl2onnx import to_onnx
     from sklearn.ensemble import RandomForestClassifier
 
-    arrays = _fit_pair_space(training.features, training.seed)
-    codes = _encode_pair_space(training.features, Model(arrays))
+    codes = training.out_of_fold_posteriors
     graphs = {}
     for key, pairs in _pairs_by_key(training).items():
         x = pair_features(codes[pairs.left], codes[pairs.right])
         forest = RandomForestClassifier(
-            FOREST_TREES, min_samples_leaf=10, max_features=0.2, n_jobs=-1, random_state=training.seed
+            FOREST_TREES, max_leaf_nodes=FOREST_LEAVES, min_samples_leaf=20, n_jobs=-1, random_state=training.seed
         ).fit(x, pairs.same)
         graphs[key] = to_onnx(forest, x[:1], options={"zipmap": False}).SerializeToString()
-    return Model(arrays, graphs)
+    return Model(training.attributes.arrays, graphs, training.attributes.settings)
 
 
 def _compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
@@ -249,72 +320,6 @@ def _onnx_session(graph: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typ
     return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
-# --- attribute agreement -----------------------------------------------------------------------------------------
-
-
-def _fit_attribute_agreement(training: TrainingSet) -> Model:
-    """One multinomial Logistic Regression a label, on the embedding and the colour descriptor."""
-    from sklearn.linear_model import LogisticRegression
-
-    features = training.features
-    arrays = {
-        "embedding_mean": unit(features.embedding).mean(axis=0),
-        "color_mean": features.color.mean(axis=0),
-        "color_scale": np.maximum(features.color.std(axis=0), 1e-6),
-    }
-    classes = {}
-    for label in LABELS:
-        known = training.labels[label] != ""
-        x = _attribute_inputs(features.take(known), arrays)
-        regression = LogisticRegression(C=0.1, max_iter=2000).fit(x, training.labels[label][known])
-        weights, offset = regression.coef_, regression.intercept_
-        if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
-            weights, offset = np.concatenate([-weights, weights]) / 2, np.concatenate([-offset, offset]) / 2
-        arrays[f"{label}.weights"], arrays[f"{label}.offset"] = weights, offset
-        classes[label] = regression.classes_.tolist()
-    return Model({k: np.asarray(v, np.float32) for k, v in arrays.items()}, settings={"classes": classes})
-
-
-def _attribute_inputs(features: Features, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    # Lengths balance the two parts under one penalty: both have a mean square of about 1 a number.
-    embedding = (unit(features.embedding) - arrays["embedding_mean"]) * np.sqrt(features.embedding.shape[1])
-    color = (features.color - arrays["color_mean"]) / arrays["color_scale"]
-    return np.concatenate([embedding, color], axis=1).astype(np.float32)
-
-
-def attribute_posteriors(features: Features, model: Model) -> dict[str, np.ndarray]:
-    """Probability of each class of each label, by a model of attribute agreement.
-
-    Returns:
-        For each label column (n, classes) float32, rows summing to 1, classes as in `model.settings["classes"]`.
-    """
-    x = _attribute_inputs(features, model.arrays)
-    posteriors = {}
-    for label in LABELS:
-        logits = x @ model.arrays[f"{label}.weights"].T + model.arrays[f"{label}.offset"]
-        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-        posteriors[label] = exp / exp.sum(axis=1, keepdims=True)
-    return posteriors
-
-
-def _encode_attribute_agreement(features: Features, model: Model) -> np.ndarray:
-    return np.concatenate(list(attribute_posteriors(features, model).values()), axis=1)
-
-
-def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
-    """Probability that both have the same label: sum over classes of p(query) p(item)."""
-    if label == BLIND:
-        return np.mean([_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS], axis=0)
-    columns = _columns(model, label)
-    return queries[:, columns] @ gallery[:, columns].T
-
-
-def _columns(model: Model, label: str) -> slice:
-    sizes = [len(model.settings["classes"][name]) for name in LABELS]
-    stop = sum(sizes[: LABELS.index(label) + 1])
-    return slice(stop - sizes[LABELS.index(label)], stop)
-
-
 SIMILARITIES: dict[str, Similarity] = {
     method.name: method
     for method in (
@@ -322,7 +327,7 @@ SIMILARITIES: dict[str, Similarity] = {
             "attribute_agreement",
             "Attribute agreement",
             "How probable it is that both photos show the same type and colour, by what each photo shows.",
-            _encode_attribute_agreement,
+            _encode_posteriors,
             _compare_attribute_agreement,
             _fit_attribute_agreement,
         ),
@@ -344,7 +349,7 @@ SIMILARITIES: dict[str, Similarity] = {
             "logistic_regression",
             "Logistic Regression on pairs",
             "A linear model of pairs of photos that learned which pairs match.",
-            _encode_pair_space,
+            _encode_posteriors,
             _compare_logistic_regression,
             _fit_logistic_regression,
         ),
@@ -352,7 +357,7 @@ SIMILARITIES: dict[str, Similarity] = {
             "random_forest",
             "Random Forest on pairs",
             "Decision trees over pairs of photos that learned which pairs match.",
-            _encode_pair_space,
+            _encode_posteriors,
             _compare_random_forest,
             _fit_random_forest,
         ),

@@ -30,7 +30,8 @@ TOY_SHAPES = {
 def toy_photo(color: str, type: str, seed: int) -> Image.Image:
     """A 224-px picture of a shape."""
     rng = np.random.default_rng([seed, *map(ord, color + type)])
-    ground = np.clip(rng.normal(120, 12, (224, 224, 3)), 0, 255).astype(np.uint8)
+    # Patches as large as the toy backbone's cells, so that two photos of a class are not near duplicates.
+    ground = np.clip(rng.normal(120, 25, (8, 8, 1)).repeat(28, 0).repeat(28, 1).repeat(3, 2), 0, 255).astype(np.uint8)
     image = Image.fromarray(ground)
     draw = ImageDraw.Draw(image)
     dx, dy = rng.integers(-12, 13, 2)
@@ -74,7 +75,8 @@ class ToyBackbone:
         for image in images:
             pixels = np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32)
             ground = np.median(pixels.reshape(-1, 3), axis=0)
-            rows.append(np.abs(pixels - ground).mean(axis=2).ravel() + 1)
+            distance = np.abs(pixels - ground).mean(axis=2).ravel()
+            rows.append(distance - distance.mean())
         return np.array(rows, np.float32).reshape(-1, self.dim)
 
     def describe(self) -> dict:

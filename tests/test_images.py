@@ -111,9 +111,7 @@ def test_transparent_pixels_do_not_bleed_when_shrunk():
     photo = Image.new("RGBA", (3000, 10), (255, 0, 0, 0))
     photo.paste((0, 0, 255, 255), (1501, 0, 3000, 10))
     image = np.asarray(load_image(photo)).astype(int)
-    assert (
-        image[..., 0] <= image[..., 1] + 1
-    ).all()  # on the way from white to blue, red and green fall together
+    assert (image[..., 0] <= image[..., 1] + 1).all()  # on the way from white to blue, red and green fall together
 
 
 # --- orientation

@@ -94,16 +94,12 @@ def test_one_wrapping_folder(tmp_path, make):
 
 @in_folder_and_zip
 def test_a_single_class_is_no_wrapping_folder(tmp_path, make):
-    assert rows(read_dataset(make(tmp_path, {"Red_Dress/a.png": photo()}))) == [
-        ("Red_Dress/a.png", "red", "dress")
-    ]
+    assert rows(read_dataset(make(tmp_path, {"Red_Dress/a.png": photo()}))) == [("Red_Dress/a.png", "red", "dress")]
 
 
 @in_folder_and_zip
 def test_folders_with_one_label(tmp_path, make):
-    dataset = read_dataset(
-        make(tmp_path, {"shoes/a.png": photo(), "green/deep/b.png": photo(), "c.png": photo()})
-    )
+    dataset = read_dataset(make(tmp_path, {"shoes/a.png": photo(), "green/deep/b.png": photo(), "c.png": photo()}))
     assert rows(dataset) == [
         ("c.png", "", ""),
         ("green/deep/b.png", "green", ""),
@@ -257,9 +253,7 @@ def test_damaged_encrypted_and_other_files(tmp_path):
 def test_labels_csv(tmp_path, make, name):
     folder = "photos/" if "/" in name else ""
     text = "\ufefffile_name,type,color\nb.png, Dress ,Red\nsub/a.png,,pink\n./c.png,skirt,\n"
-    files = {
-        f"{folder}{photo_name}": photo() for photo_name in ("b.png", "sub/a.png", "c.png", "unlisted.png")
-    }
+    files = {f"{folder}{photo_name}": photo() for photo_name in ("b.png", "sub/a.png", "c.png", "unlisted.png")}
     reading = read(make(tmp_path, {**files, name: text}))
     assert rows(reading.dataset) == [
         ("b.png", "red", "dress"),

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cbir.errors import UnknownNameError
 from cbir.pairs import LABELS, TASKS, pair_features
-from cbir.similarity import BLIND, SIMILARITIES, Model, TrainingSet, attribute_posteriors, similarity
+from cbir.similarity import BLIND, PAIR_C, SIMILARITIES, Model, TrainingSet, attribute_posteriors, similarity
 from train.fit import FIT_PAIRS, fit_methods, sample_pairs
 
 METHODS = [pytest.param(method, id=name) for name, method in SIMILARITIES.items()]
@@ -73,7 +73,6 @@ class TestContract:
             assert scores[relevance & others].mean() > scores[~relevance].mean() + (0.1 if method.is_learned else 0)
 
 
-
 @pytest.mark.parametrize("method", [m for m in SIMILARITIES.values() if m.fit], ids=lambda m: m.name)
 def test_fitting_again_gives_the_same(toy_bundle, photos, method):
     gallery = toy_bundle.gallery
@@ -108,12 +107,16 @@ def test_the_inner_product_is_the_logistic_regression_on_pair_features(toy_bundl
     method, gallery = similarity("logistic_regression"), toy_bundle.gallery
     train = gallery.splits == "train"
     labels = {name: gallery.labels[name][train] for name in LABELS}
-    model = toy_bundle.models[method.name]
-    pairs = sample_pairs(labels["type"], FIT_PAIRS, 0)
-    codes = method.encode(photos.take(train), model)
+    pairs = {name: sample_pairs(labels[name], FIT_PAIRS, 0) for name in LABELS}
+    training = TrainingSet(photos.take(train), labels, pairs, 0)
+    model = method.fit(training)
+    codes, pairs = training.out_of_fold_posteriors.astype(np.float64), pairs["type"]
+    # It shares the attribute model: the same codes for the same photos.
+    agreement = similarity("attribute_agreement")
+    np.testing.assert_array_equal(method.encode(photos, model), agreement.encode(photos, training.attributes))
     x = pair_features(codes[pairs.left], codes[pairs.right])
     scaler = StandardScaler().fit(x)
-    reference = LogisticRegression(C=1e-2, max_iter=1000).fit(scaler.transform(x), pairs.same)
+    reference = LogisticRegression(C=PAIR_C, max_iter=1000).fit(scaler.transform(x), pairs.same)
     test = method.encode(photos.take(~train), model)
     left, right = (part.ravel() for part in np.indices((len(test), len(test))))
     expected = reference.predict_proba(scaler.transform(pair_features(test[left], test[right])))[:, 1]
@@ -131,6 +134,20 @@ def test_attribute_agreement_is_the_probability_of_equal_labels(toy_bundle, phot
     np.testing.assert_allclose(method.score(photos, photos, model, TASKS["color"]), by_label["color"], atol=1e-5)
     both = by_label["type"] * by_label["color"]
     np.testing.assert_allclose(method.score(photos, photos, model, TASKS["both"]), both, atol=1e-5)
+
+
+def test_out_of_fold_posteriors_come_from_models_that_did_not_see_the_photo(toy_bundle, photos):
+    """One photo with a wrong label: a model that saw it would believe the label more than one that did not."""
+    gallery = toy_bundle.gallery
+    labels = {name: column.copy() for name, column in gallery.labels.items()}
+    row = int(np.flatnonzero(labels["type"] == "shoes")[0])
+    labels["type"][row] = "pants"
+    pairs = {name: sample_pairs(labels[name], 100, 0) for name in LABELS}
+    training = TrainingSet(photos, labels, pairs, 0)
+    pants = training.attributes.settings["classes"]["type"].index("pants")
+    seen = attribute_posteriors(photos.take(slice(row, row + 1)), training.attributes)["type"][0, pants]
+    assert training.out_of_fold_posteriors[row, pants] < seen
+    np.testing.assert_allclose(training.out_of_fold_posteriors.sum(axis=1), len(LABELS), atol=1e-5)
 
 
 def test_unknown_labels_are_left_out_of_fitting(toy_bundle, photos):
@@ -159,5 +176,5 @@ def test_an_unknown_method_is_named_with_the_known_ones():
 def test_every_learned_method_has_a_task_blind_model(toy_bundle):
     for name in ("logistic_regression", "random_forest"):
         model = toy_bundle.models[name]
-        keys = {key.split(".")[0] for key in [*model.arrays, *model.graphs]}
+        keys = {key.removeprefix("pairs.").split(".")[0] for key in [*model.arrays, *model.graphs]}
         assert {BLIND, *LABELS} <= keys

@@ -12,6 +12,7 @@ from cbir.backbones import Backbone
 from cbir.gallery import Gallery
 from cbir.index import Photo, index_photos
 from cbir.pairs import LABELS
+from train.prepare_data import photo_source
 
 
 def embed_dataset(dataset: datasets.Dataset, backbone: Backbone) -> tuple[Gallery, dict[str, str]]:
@@ -38,5 +39,4 @@ def embed_dataset(dataset: datasets.Dataset, backbone: Backbone) -> tuple[Galler
 
 def _photos(dataset: datasets.Dataset) -> Iterator[Photo]:
     for row in dataset.select_columns(["id", "image"]):
-        image = row["image"]
-        yield row["id"], image["bytes"] if image["bytes"] is not None else image["path"]
+        yield row["id"], photo_source(row["image"])

@@ -52,6 +52,8 @@ def evaluate(gallery: Gallery, models: dict[str, Model], seed: int) -> dict[str,
         raise DataError(f"judging needs train and test photos, got {len(train)} and {len(test)}")
     test_labels, train_labels = ({n: gallery.labels[n][side] for n in LABELS} for side in (test, train))
     pairs = {name: sample_pairs(test_labels[name], PAIRS_PER_TASK, seed) for name in LABELS}
+    if not all(map(len, pairs.values())):
+        raise DataError(f"judging needs test photos of two labels each, the {len(test)} test photos give no pairs")
     by_task: dict[str, tuple[Task | None, Pairs]] = {
         POOLED: (None, Pairs.concatenate([pairs[name] for name in LABELS])),
         **{name: (TASKS[name], pairs[name]) for name in LABELS},

@@ -106,18 +106,14 @@ def read(source: str | Path, revision: str | None = None) -> Reading:
             f"but there is nothing at {str(source)!r}: check the path"
         )
     if revision is not None:
-        raise DataError(
-            f"expected a revision only for a Hub dataset, but {str(source)!r} is a path: leave it out"
-        )
+        raise DataError(f"expected a revision only for a Hub dataset, but {str(source)!r} is a path: leave it out")
     if path.is_dir():
         if _is_saved_dataset(path):
             return Reading(_from_disk(path))
         return _from_folder(path)
     if zipfile.is_zipfile(path):
         return _from_zip(path)
-    raise DataError(
-        f"expected a folder or a zip, but {str(source)!r} is another kind of file: unpack it first"
-    )
+    raise DataError(f"expected a folder or a zip, but {str(source)!r} is another kind of file: unpack it first")
 
 
 def photo_source(image: dict) -> bytes | str:
@@ -144,9 +140,7 @@ def format_counts(table: dict[str, dict[str, int]]) -> str:
     lines.append(["total", *(sum(column) for column in columns[1:])])
     widths = [max(len(str(cell)) for cell in column) + 2 for column in zip(*lines, strict=True)]
     return "\n".join(
-        "".join(
-            f"{cell!s:<{widths[0]}}" if i == 0 else f"{cell!s:>{widths[i]}}" for i, cell in enumerate(line)
-        )
+        "".join(f"{cell!s:<{widths[0]}}" if i == 0 else f"{cell!s:>{widths[i]}}" for i, cell in enumerate(line))
         for line in lines
     )
 
@@ -173,9 +167,7 @@ class _Files:
 
 def _from_folder(root: Path) -> Reading:
     try:
-        names = [
-            PurePosixPath(path.relative_to(root).as_posix()) for path in root.rglob("*") if path.is_file()
-        ]
+        names = [PurePosixPath(path.relative_to(root).as_posix()) for path in root.rglob("*") if path.is_file()]
         return _from_files(
             _Files(
                 root,
@@ -202,9 +194,7 @@ def _from_zip(path: Path) -> Reading:
             )
     # What zipfile raises on damaged, encrypted and exotic archives.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise DataError(
-            f"cannot read the zip {str(path)!r} ({error}): unpack it and give the folder"
-        ) from error
+        raise DataError(f"cannot read the zip {str(path)!r} ({error}): unpack it and give the folder") from error
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[PurePosixPath, zipfile.ZipInfo]:
@@ -216,13 +206,10 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[PurePosixPath, zipfil
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or re.match("[A-Za-z]:", str(name)):
             raise DataError(
-                f"expected names within {str(path)!r}, but it holds {member.filename!r}: "
-                "do not trust this zip"
+                f"expected names within {str(path)!r}, but it holds {member.filename!r}: do not trust this zip"
             )
         if name in members:
-            raise DataError(
-                f"expected each name once, but {str(path)!r} holds {str(name)!r} twice: pack it again"
-            )
+            raise DataError(f"expected each name once, but {str(path)!r} holds {str(name)!r} twice: pack it again")
         members[name] = member
     return members
 
@@ -278,9 +265,7 @@ def _from_files(files: _Files) -> Reading:
     try:
         return Reading(datasets.Dataset.from_dict(columns, features=FEATURES), n_others)
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"expected file names in UTF-8 in {str(files.source)!r}: rename {error.object!r}"
-        ) from error
+        raise DataError(f"expected file names in UTF-8 in {str(files.source)!r}: rename {error.object!r}") from error
 
 
 def _is_hidden(name: PurePosixPath) -> bool:
@@ -308,9 +293,7 @@ def _labels_of_folder(id_: str, source: Path) -> tuple[str, str]:
         return "", ""
     labels = _parse_class(parts[0])
     if labels is None:
-        raise DataError(
-            f"{_LAYOUT}, but {str(source)!r} has a folder {parts[0]!r}: rename it or leave it out"
-        )
+        raise DataError(f"{_LAYOUT}, but {str(source)!r} has a folder {parts[0]!r}: rename it or leave it out")
     return labels
 
 
@@ -326,9 +309,7 @@ def _parse_class(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _labels_of_csv(
-    files: _Files, name: PurePosixPath, photos: dict[str, PurePosixPath]
-) -> dict[str, tuple[str, str]]:
+def _labels_of_csv(files: _Files, name: PurePosixPath, photos: dict[str, PurePosixPath]) -> dict[str, tuple[str, str]]:
     """(color, type) by id, of the photos that the labels file lists; labels may be any words."""
     shown = f"{name.name!r} in {str(files.source)!r}"
     with files.open(name) as file:
@@ -353,9 +334,7 @@ def _labels_of_csv(
     for row in rows:
         id_ = str(PurePosixPath((row["file_name"] or "").strip().replace("\\", "/")))
         if id_ not in photos:
-            raise DataError(
-                f"expected a photo for each row of {shown}, but there is no {id_!r}: check file_name"
-            )
+            raise DataError(f"expected a photo for each row of {shown}, but there is no {id_!r}: check file_name")
         if id_ in labels:
             raise DataError(f"expected each photo once in {shown}, but {id_!r} comes twice: remove a row")
         labels[id_] = _word(row.get("color")), _word(row.get("type"))
@@ -410,9 +389,7 @@ def _reason(error: Exception) -> str:
 def _from_loaded(loaded: datasets.Dataset | datasets.DatasetDict, source: str) -> datasets.Dataset:
     """Bring a dataset of either kind of label columns to `FEATURES`, all splits together."""
     if isinstance(loaded, datasets.DatasetDict):
-        splits = [
-            _with_features(split, source, f"{name}/") for name, split in sorted(loaded.items()) if len(split)
-        ]
+        splits = [_with_features(split, source, f"{name}/") for name, split in sorted(loaded.items()) if len(split)]
         dataset = datasets.concatenate_datasets(splits) if splits else None
     else:
         dataset = _with_features(loaded, source, "") if len(loaded) else None
@@ -421,9 +398,7 @@ def _from_loaded(loaded: datasets.Dataset | datasets.DatasetDict, source: str) -
     ids = dataset["id"][:]
     [(most_common, n_rows)] = Counter(ids).most_common(1)
     if n_rows > 1:
-        raise DataError(
-            f"expected each id once, but {most_common!r} comes {n_rows} times in {source!r}: rename it"
-        )
+        raise DataError(f"expected each id once, but {most_common!r} comes {n_rows} times in {source!r}: rename it")
     order = sorted(range(len(ids)), key=ids.__getitem__)
     return dataset if order == list(range(len(ids))) else dataset.select(order)
 
@@ -434,15 +409,11 @@ def _with_features(split: datasets.Dataset, source: str, prefix: str) -> dataset
     images = [name for name, feature in split.features.items() if isinstance(feature, datasets.Image)]
     image = "image" if "image" in images or len(images) != 1 else images[0]
     if image not in images:
-        raise DataError(
-            f"expected an image column in {source!r}, got {', '.join(split.column_names)}: name it 'image'"
-        )
+        raise DataError(f"expected an image column in {source!r}, got {', '.join(split.column_names)}: name it 'image'")
     if "id" in split.column_names:
         ids = ["" if id_ is None else str(id_) for id_ in split["id"][:]]
         if "" in ids:
-            raise DataError(
-                f"expected an id in every row of {source!r}, but row {ids.index('')} has none: fill it in"
-            )
+            raise DataError(f"expected an id in every row of {source!r}, but row {ids.index('')} has none: fill it in")
     else:
         ids = [f"{prefix}{row:06d}" for row in range(len(split))]
     colors, types = _labels_of_columns(split, source)
@@ -459,10 +430,7 @@ def _labels_of_columns(split: datasets.Dataset, source: str) -> tuple[list[str],
     """Colors and types, by the columns of these names, else by one column "label" of class names."""
     unknown = [""] * len(split)
     if "color" in split.column_names or "type" in split.column_names:
-        columns = (
-            _words(split, name, source) if name in split.column_names else unknown
-            for name in ("color", "type")
-        )
+        columns = (_words(split, name, source) if name in split.column_names else unknown for name in ("color", "type"))
         return tuple(columns)
     if "label" not in split.column_names:
         raise DataError(
@@ -487,9 +455,7 @@ def _words(split: datasets.Dataset, name: str, source: str) -> list[str]:
         return ["" if value is None or value < 0 else _word(feature.int2str(value)) for value in values]
     if all(value is None or isinstance(value, str) for value in values):
         return [_word(value) for value in values]
-    raise DataError(
-        f"expected words or classes in the column {name!r} of {source!r}, got {feature}: change its type"
-    )
+    raise DataError(f"expected words or classes in the column {name!r} of {source!r}, got {feature}: change its type")
 
 
 # --- the command
@@ -515,16 +481,12 @@ def save(dataset: datasets.Dataset, folder: Path) -> None:
 
 def _check_is_new(folder: Path) -> None:
     if folder.exists():
-        raise DataError(
-            f"expected a folder to create, but {str(folder)!r} exists: choose another or remove it"
-        )
+        raise DataError(f"expected a folder to create, but {str(folder)!r} exists: choose another or remove it")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m train.prepare_data", description=__doc__.partition("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m train.prepare_data", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder, zip or Hub dataset id (user/name)")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub dataset")
     parser.add_argument("--out", required=True, type=Path, help="folder to create")
@@ -535,9 +497,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = counts(reading.dataset)
     print(format_counts(table))
     n_unlabelled = table.get("", {}).get("", 0)
-    print(
-        f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; ignored files: {reading.n_ignored}"
-    )
+    print(f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; ignored files: {reading.n_ignored}")
     print(f"wrote {args.out}")
     return 0
 

@@ -8,11 +8,11 @@ photo is embedded once: a run that was killed continues where it stopped.
 """
 
 import argparse
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 
 from cbir.backbones import BACKBONES, Backbone, load_backbone
@@ -25,7 +25,7 @@ from train.cli import run_main
 from train.embed import embed_dataset
 from train.evaluate import evaluate, pair_table, retrieval_table
 from train.fit import fit_methods
-from train.prepare_data import read_dataset
+from train.prepare_data import counts, read_dataset
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
         fit_features.take(~is_test), {name: column[~is_test] for name, column in fit_labels.items()}, config.seed
     )
     report = evaluate(gallery, models, config.seed)
-    manifest = _manifest(config, backbone, gallery, unreadable, len(fit_features) - len(gallery), report)
+    manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery), report)
     bundle = Bundle(gallery, models, manifest)
     save_bundle(bundle, config.out)
     return bundle, report
@@ -97,15 +97,13 @@ def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
 def _manifest(
     config: Config,
     backbone: Backbone,
+    dataset: datasets.Dataset,
     gallery: Gallery,
     unreadable: dict[str, str],
     n_also_fit: int,
     report: dict[str, Any],
 ) -> dict[str, Any]:
     name = Path(config.data).name or config.data
-    counts = Counter(
-        "_".join(filter(None, (c, t))) for c, t in zip(*(gallery.labels[n] for n in ("color", "type")), strict=True)
-    )
     return {
         "title": config.title or name,
         "backbone": backbone.describe(),
@@ -114,7 +112,7 @@ def _manifest(
             "revision": config.revision,
             "is_drawn": config.is_drawn,
             "n_photos": len(gallery),
-            "counts": dict(sorted(counts.items())),
+            "counts": counts(dataset),
             "unreadable": unreadable,
             "n_also_fit": n_also_fit,
         },
