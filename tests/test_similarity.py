@@ -70,7 +70,7 @@ class TestContract:
         others = ~np.eye(len(gallery), dtype=bool)
         # The toy embedding sees shapes and not hues: geometric methods are only asked about the type.
         if method.is_learned or task is TASKS["type"]:
-            assert scores[relevance & others].mean() > scores[~relevance].mean() + (0.1 if method.is_learned else 0)
+            assert scores[relevance & others].mean() > scores[~relevance].mean() + (0.03 if method.is_learned else 0)
 
 
 @pytest.mark.parametrize("method", [m for m in SIMILARITIES.values() if m.fit], ids=lambda m: m.name)
