@@ -49,7 +49,7 @@ def _dress(top: str, skirt: str, look: Look, rng: Rng) -> Garment:
     skirt_parts = _skirt(skirt, look, waist, waist_y, hem, width, n, depth, rng)
     bodice = _bodice(top, neck, look, waist, waist_y, shoulder, rng)
     angle = rng.uniform(8, 18)
-    garment = Garment(span=16.0 if top == "strappy" else shoulder[0] - 3)
+    garment = Garment(span=30.0 if top == "strappy" else shoulder[0] - 3)
     garment.body = _dress_figure(shoulder, angle, hem, rng)
     if top != "strappy":
         garment.back = [_dress_inside(look, shoulder)]
@@ -60,7 +60,7 @@ def _dress(top: str, skirt: str, look: Look, rng: Rng) -> Garment:
         pose |= {"tuck": 12.0}
         pose |= {"length": 108, "end": 12} if top == "long" else {"length": rng.uniform(24, 36), "end": 22}
         for side in (False, True):
-            parts = sleeve(look, (shoulder[0] + 3, shoulder[1] + 4), 27, pose, rng)
+            parts = sleeve(look, (shoulder[0] + 1, shoulder[1] + 0.5), 30, pose, rng)
             garment.front += [p.mapped(flip) for p in parts] if side else parts
     garment.front += [*skirt_parts, bodice]
     if top in ("sleeveless", "short", "long") and neck in ("round", "v") and rng.random() < 0.4:

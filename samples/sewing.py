@@ -121,8 +121,10 @@ def limb(
     middle = (width * 0.45 + end * 0.55) if length > 60 else (width + end) / 2
     inner_elbow = (elbow[0] + inward_a[0] * middle, elbow[1] + inward_a[1] * middle)
     inner_tip = (tip[0] + inward_b[0] * end, tip[1] + inward_b[1] * end)
-    root = (start[0] + inward_a[0] * width, start[1] + inward_a[1] * width)
-    inside = (start[0] - tuck, start[1] + 6)
+    # An armhole is cut steeper than square to the sleeve.
+    cut = math.radians(90 - 0.55 * (90 - angle))
+    root = (start[0] - math.cos(cut) * width, start[1] + math.sin(cut) * width)
+    inside = (start[0] - tuck, start[1] + 3)
     bulge = (
         start[0] + u[0] * half * 0.4 - inward_a[0] * 2.5,
         start[1] + u[1] * half * 0.4 - inward_a[1] * 2.5,
@@ -130,7 +132,7 @@ def limb(
     turn_out = (elbow[0] + u[0] * half * 0.12, elbow[1] + u[1] * half * 0.12)
     d = (
         f"M{pt(inside)} L{pt(start)} Q{pt(bulge)} {pt(elbow)} Q{pt(turn_out)} {pt(tip)} L{pt(inner_tip)} "
-        f"L{pt(inner_elbow)} L{pt(root)} L{pt((root[0] - 12, root[1] + 2))} Z"
+        f"L{pt(inner_elbow)} L{pt(root)} L{pt((root[0] - 0.4 * tuck, root[1] + 2))} Z"
     )
     return d, [tip, inner_tip, elbow, inner_elbow]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from samples.cloth import Garment, Part
 from samples.palette import RGB, Look, darker, lighter, luminance, pick_look, to_hex
-from samples.paths import Point, disc, filled, flip, polygon, pt, stroke, symmetric
+from samples.paths import Point, box, disc, filled, flip, polygon, pt, stroke, symmetric
 from samples.sewing import (
     SKINS,
     Rng,
@@ -199,17 +199,12 @@ def _chest(look: Look, half: float, rng: Rng) -> list[Part]:
         ink = to_hex(darker(look.accent, 0.55))
     kind = rng.integers(4)
     if kind == 0:
-        marks = "".join(
-            filled(polygon((-60, y), (60, y), (60, y + 5), (-60, y + 5)), ink) for y in (-24, -14, -4)
-        )
+        marks = "".join(filled(box(-60, y, 60, y + h), ink) for y, h in ((-24, 12), (-7, 5)))
         d = polygon((-half * 0.98, -26), (half * 0.98, -26), (half * 0.97, 4), (-half * 0.97, 4))
         return [cloth(replace(look, pattern=""), d, marks=marks, puff=0.1, bulge=0, shadow=0, crumple=0.8)]
     if kind == 1:
-        return [
-            _ink(disc(0, -22, 16), ink),
-            _ink(disc(0, -22, 12), to_hex(look.main)),
-            _ink(disc(0, -22, 7), ink),
-        ]
+        corners = [(0, -42), (5, -27), (20, -22), (5, -17), (0, -2), (-5, -17), (-20, -22), (-5, -27)]
+        return [_ink(polygon(*corners), ink)]
     if kind == 2:
         hills = "M-20,-8 L-8,-32 L0,-18 L7,-26 L20,-8 Z"
         return [_ink(hills, ink), _ink(disc(13, -34, 4), ink)]

@@ -446,7 +446,6 @@ def _sandal(look: Look, sole: RGB, rng: Rng) -> list[Part]:
             "M82,31 C78,8 62,-10 40,-20 C30,-25 18,-26 10,-22 L14,-8 C34,-4 46,10 52,32 Z",
             "M-14,32 C-8,12 2,-8 22,-20 C32,-26 44,-24 52,-16 L48,-4 C34,2 22,16 18,32 Z",
         ],
-        "bar": ["M24,32 C26,6 36,-12 52,-12 C68,-11 80,8 84,30 Z"],
     }
     kind = str(rng.choice(list(bands)))
     tops = [_leather(look, d, bulge=6, roundness=8, puff=2) for d in bands[kind]]

@@ -110,7 +110,7 @@ def _leg(
     ]
     if kind == "cargo":
         parts += _cargo_pocket(
-            look, hip if is_short else (hip + kx + knee / 2) / 2, -34.0 if is_short else -18.0
+            look, hip if is_short else (hip + kx + knee / 2) / 2, length - 38 if is_short else -18.0
         )
     if kind == "jogger":
         parts.append(_cuff(look, inner, outer, length))
@@ -167,8 +167,8 @@ def _leg_marks(
 
 def _fade(cx: float, width: float, rng: Rng, y: float = -10.0) -> str:
     """The washed-out front of a leg of jeans."""
-    layers = [(0.62, 46), (0.45, 36), (0.28, 26)]
-    return "".join(filled(disc(cx, y, width * w, h), "#ffffff", 0.07) for w, h in layers)
+    layers = [(0.66 - 0.045 * k, 48 - 3 * k) for k in range(11)]
+    return "".join(filled(disc(cx, y, width * w, h), "#ffffff", 0.022) for w, h in layers)
 
 
 def _cuff(look: Look, inner: float, outer: float, length: float) -> Part:

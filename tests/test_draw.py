@@ -59,6 +59,7 @@ def test_jpeg_is_small_and_opens(tmp_path):
 
 def test_write_catalogue_lays_out_folders_and_guards_what_is_there(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(drawing, "CLASSES", ("black_shorts", "green_shirt"))
+    monkeypatch.setattr(drawing, "draw", _blank)
     out = tmp_path / "catalogue"
     assert drawing.main(["--out", str(out), "--per-class", "1"]) == 0
     names = sorted(str(p.relative_to(out)) for p in out.glob("*/*"))
@@ -82,6 +83,10 @@ def test_write_catalogue_leaves_a_foreign_folder_alone(tmp_path, capsys):
 def test_main_rejects_an_empty_class(tmp_path, capsys):
     assert drawing.main(["--out", str(tmp_path / "x"), "--per-class", "0"]) == 2
     assert "--per-class" in capsys.readouterr().err
+
+
+def _blank(name, index, seed):
+    return drawing.Picture(np.full((224, 224, 3), len(name) + index + seed, np.uint8), np.ones((224, 224)))
 
 
 def _nearest_color(picture):
