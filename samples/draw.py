@@ -63,7 +63,7 @@ class Picture:
     mask: np.ndarray
 
     def jpeg(self, limit: int = MAX_BYTES) -> bytes:
-        """JPEG bytes, at the best quality of a few that stays under `limit`."""
+        """JPEG bytes at the best of a few qualities that stays under `limit`, else at the lowest."""
         for quality in (90, 87, 84, 81, 78, 74, 70):
             buffer = io.BytesIO()
             Image.fromarray(self.pixels).save(buffer, "JPEG", quality=quality, optimize=True, subsampling=2)
