@@ -1,1 +1,1 @@
-"""The embedded default: a drawn catalogue, the script that draws it, and the bundle built from it."""
+"""The embedded default: a drawn catalogue and the script that draws it."""
