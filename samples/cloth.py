@@ -164,9 +164,7 @@ def noise(shape: tuple[int, int], sigma: float | tuple[float, float], rng: np.ra
     step_y, step_x = max(1, int(down / 2)), max(1, int(across / 2))
     small = rng.standard_normal((-(-shape[0] // step_y) + 8, -(-shape[1] // step_x) + 8)).astype(np.float32)
     small = gaussian_filter(small, (down / step_y, across / step_x))
-    image = Image.fromarray(small).resize(
-        (small.shape[1] * step_x, small.shape[0] * step_y), Image.Resampling.BICUBIC
-    )
+    image = Image.fromarray(small).resize((small.shape[1] * step_x, small.shape[0] * step_y), Image.Resampling.BICUBIC)
     field_ = np.asarray(image)[2 * step_y :, 2 * step_x :][: shape[0], : shape[1]]
     return (field_ - field_.mean()) / (field_.std() + 1e-6)
 
@@ -180,9 +178,7 @@ def _grain(texture: str, shape: tuple[int, int], rng: np.random.Generator) -> np
     if texture == "knit":
         _, xx = np.mgrid[: shape[0], : shape[1]]
         return 1 + 0.025 * np.sin(xx * 1.25) + 0.018 * noise(shape, 1.2, rng)
-    strength = {"cotton": 0.012, "canvas": 0.02, "linen": 0.018, "leather": 0.01, "suede": 0.022}.get(
-        texture, 0.006
-    )
+    strength = {"cotton": 0.012, "canvas": 0.02, "linen": 0.018, "leather": 0.01, "suede": 0.022}.get(texture, 0.006)
     return 1 + strength * noise(shape, 0.8, rng) + strength * 0.6 * noise(shape, 6, rng)
 
 
@@ -193,9 +189,7 @@ def _creases(shape: tuple[int, int], unit: float, rng: np.random.Generator) -> n
     return 0.8 * broad + 0.6 * np.clip(ridged, -1, 1)
 
 
-def _height(
-    part: Part, alpha: np.ndarray, folds: np.ndarray, unit: float, rng: np.random.Generator
-) -> np.ndarray:
+def _height(part: Part, alpha: np.ndarray, folds: np.ndarray, unit: float, rng: np.random.Generator) -> np.ndarray:
     """Height of a piece above its ground, in px."""
     inside = alpha > 0.5
     puff = max(part.puff * unit, 1.0)

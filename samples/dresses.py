@@ -23,9 +23,7 @@ from samples.sewing import (
 
 def dress(name: str, rng: Rng) -> Garment:
     """A dress in the colour `name`: five skirts, four tops."""
-    look = pick_look(
-        name, rng, patterned=0.3, texture=str(rng.choice(["cotton", "cotton", "satin", "linen"]))
-    )
+    look = pick_look(name, rng, patterned=0.3, texture=str(rng.choice(["cotton", "cotton", "satin", "linen"])))
     top = str(rng.choice(["sleeveless", "sleeveless", "strappy", "short", "long"]))
     skirt = str(rng.choice(["a-line", "flared", "sheath", "maxi", "tiered"]))
     return _dress(top, skirt, look, rng)
@@ -84,12 +82,8 @@ def _bodice(top: str, neck: str, look: Look, waist: float, waist_y: float, shoul
         half = start + f"L{pt(shoulder)} C{shoulder[0] - 2},-70 {bust - 1},-60 {bust},-50 "
     half += f"C{bust},-40 {waist},{waist_y - 12} {waist},{waist_y + 1} L0,{waist_y + 1}"
     ridges = fan((bust, -46), (140, 200), (8, 24), 2, rng) + fan((-bust, -46), (-20, 40), (8, 24), 2, rng)
-    valleys = fan((waist, waist_y), (190, 250), (8, 26), 3, rng) + fan(
-        (-waist, waist_y), (290, 350), (8, 26), 3, rng
-    )
-    darts = "".join(
-        stroke(f"M{s * 13},{waist_y} L{s * 12},-44", "#000000", 0.7, opacity=0.22) for s in (-1, 1)
-    )
+    valleys = fan((waist, waist_y), (190, 250), (8, 26), 3, rng) + fan((-waist, waist_y), (290, 350), (8, 26), 3, rng)
+    darts = "".join(stroke(f"M{s * 13},{waist_y} L{s * 12},-44", "#000000", 0.7, opacity=0.22) for s in (-1, 1))
     return cloth(
         look,
         symmetric(half),
@@ -115,9 +109,7 @@ def _skirt(
     if kind == "sheath":
         ridges += fan((hip, hip_y), (150, 210), (14, 34), 2, rng)
         valleys += fan((-hip, hip_y), (-30, 30), (14, 34), 2, rng)
-    marks = seam(
-        look, f"M{-width - 4},{hem - 4} C{-width / 2},{hem} {width / 2},{hem} {width + 4},{hem - 4}", 0.5
-    )
+    marks = seam(look, f"M{-width - 4},{hem - 4} C{-width / 2},{hem} {width / 2},{hem} {width + 4},{hem - 4}", 0.5)
     options = {"depth": depth * 1.25, "bulge": 10, "roundness": 15, "smooth": 2.2}
     if kind in ("sheath", "a-line"):
         options |= {"marks": marks}

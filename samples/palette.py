@@ -135,9 +135,7 @@ def _print(ink: str, leaf: str, pitch: float, angle: float) -> str:
 def _inks(main: RGB, name: str, rng: np.random.Generator) -> tuple[RGB, RGB]:
     """Two colours to print on `main` with: one that stands out, one near the main colour."""
     if name == "white":
-        strong = [(52, 74, 120), (60, 60, 64), (170, 60, 62), (96, 122, 96), (186, 164, 132)][
-            int(rng.integers(5))
-        ]
+        strong = [(52, 74, 120), (60, 60, 64), (170, 60, 62), (96, 122, 96), (186, 164, 132)][int(rng.integers(5))]
         return strong, mix(main, strong, 0.25)
     if name == "black":
         return mix(main, (235, 235, 235), float(rng.uniform(0.4, 0.95))), mix(main, (160, 160, 165), 0.3)
@@ -160,9 +158,7 @@ def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> str:
     elif kind == "plaid":
         markup = _plaid(to_hex(near), to_hex(strong), rng.uniform(20, 32), 0)
     else:
-        markup = _print(
-            to_hex(strong), to_hex(mix(near, (70, 110, 70), 0.4)), rng.uniform(18, 26), rng.uniform(0, 45)
-        )
+        markup = _print(to_hex(strong), to_hex(mix(near, (70, 110, 70), 0.4)), rng.uniform(18, 26), rng.uniform(0, 45))
     return markup.replace("BASE", to_hex(main))
 
 

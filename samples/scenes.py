@@ -90,9 +90,7 @@ def stone(color: tuple, size: int, rng: Rng) -> np.ndarray:
     """Concrete or veined stone."""
     cloud = 0.014 * noise((size, size), 36, rng) + 0.014 * noise((size, size), 3, rng)
     vein = np.exp(-((noise((size, size), 36, rng) / 0.05) ** 2)) * rng.choice([0.0, 0.10])
-    return _plain(color, size) * (1 + cloud - blur(vein.astype(np.float32), 1.2))[..., None].astype(
-        np.float32
-    )
+    return _plain(color, size) * (1 + cloud - blur(vein.astype(np.float32), 1.2))[..., None].astype(np.float32)
 
 
 def room(color: tuple, size: int, horizon: float, rng: Rng) -> np.ndarray:

@@ -53,9 +53,7 @@ def button(x: float, y: float, radius: float, color: RGB) -> str:
     )
 
 
-def fan(
-    center: Point, angles: tuple[float, float], lengths: tuple[float, float], n: int, rng: Rng
-) -> list[str]:
+def fan(center: Point, angles: tuple[float, float], lengths: tuple[float, float], n: int, rng: Rng) -> list[str]:
     """Creases that run out from one point, as at a crotch; angles in degrees, 0 = right, 90 = down."""
     marks = []
     for k in range(n):
@@ -67,9 +65,7 @@ def fan(
     return marks
 
 
-def drape(
-    top: tuple[float, float, float], hem: tuple[float, float, float], n: int, rng: Rng
-) -> tuple[list, list]:
+def drape(top: tuple[float, float, float], hem: tuple[float, float, float], n: int, rng: Rng) -> tuple[list, list]:
     """Hanging folds between `top` and `hem`, each (left, right, y): (ridges, valleys)."""
     ridges, valleys = [], []
     for k in range(n):
@@ -137,9 +133,7 @@ def limb(
     return d, [tip, inner_tip, elbow, inner_elbow]
 
 
-def sleeve(
-    look: Look, shoulder: Point, width: float, pose: dict, rng: Rng, cuff: RGB | None = None
-) -> list[Part]:
+def sleeve(look: Look, shoulder: Point, width: float, pose: dict, rng: Rng, cuff: RGB | None = None) -> list[Part]:
     """Right sleeve, with hem stitching or a cuff of another colour."""
     d, (tip, inner_tip, elbow, inner_elbow) = limb(shoulder, width, **pose)
     away = math.degrees(math.atan2(elbow[1] - inner_elbow[1], elbow[0] - inner_elbow[0]))
@@ -175,9 +169,7 @@ def figure(skin: RGB, shoulder: Point, arm_pose: dict, hips: float, below: RGB |
     """Neck, arms and hips under a garment: a plain shop figure without a face."""
     fill = to_hex(skin)
     look = {"crumple": 0.0, "texture": "skin", "shine": 0.25, "shadow": 0.35}
-    neck = symmetric(
-        f"M0,-122 L11,-122 C11,-106 11,-98 15,-92 C24,-86 36,-82 {shoulder[0] - 3},-76 L30,-40 L0,-30"
-    )
+    neck = symmetric(f"M0,-122 L11,-122 C11,-106 11,-98 15,-92 C24,-86 36,-82 {shoulder[0] - 3},-76 L30,-40 L0,-30")
     turn = math.radians(arm_pose["angle"])
     arm, (tip, inner_tip, elbow, _) = limb(
         (shoulder[0] - 5 * math.cos(turn), shoulder[1] + 2 + 5 * math.sin(turn)),
@@ -208,6 +200,4 @@ def buckle(x: float, y: float, w: float, h: float, strap: RGB) -> Part:
         (x - w * 0.6, y + h * 0.5),
     )
     marks = filled(hole, to_hex(strap)) + stroke(f"M{x - w * 0.7},{y} L{x + w * 0.7},{y}", "#d8c894", 1.1)
-    return Part(
-        frame, "#c9b98a", marks=marks, puff=0.8, bulge=1, crumple=0, texture="metal", shine=0.9, shadow=0.5
-    )
+    return Part(frame, "#c9b98a", marks=marks, puff=0.8, bulge=1, crumple=0, texture="metal", shine=0.9, shadow=0.5)

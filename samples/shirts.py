@@ -46,9 +46,7 @@ def _shirt(kind: str, look: Look, rng: Rng) -> Garment:
     contrast = kind in ("tee", "polo") and rng.random() < 0.25
     edge = look.accent if contrast else darker(look.main, 0.1) if luminance(look.main) > 0.2 else look.main
     ridges, valleys = _torso_folds(half, hem, shoulder, rng)
-    body = cloth(
-        look, torso, ridges=ridges, valleys=valleys, marks=_torso_marks(kind, look, half, hem), bulge=9
-    )
+    body = cloth(look, torso, ridges=ridges, valleys=valleys, marks=_torso_marks(kind, look, half, hem), bulge=9)
     pose = {
         "angle": rng.uniform(12, 30) if long else rng.uniform(30, 58),
         "length": rng.uniform(104, 122) if long else rng.uniform(30, 46),
@@ -133,9 +131,7 @@ def _torso_marks(kind: str, look: Look, half: float, hem: float) -> str:
     y = hem - 3
     tail = hem - 10 if kind == "button" else y - 2
     lower = hem if kind == "button" else y
-    return seam(
-        look, f"M{-half - 6},{tail} C{-half * 0.5},{lower} {half * 0.5},{lower} {half + 6},{tail}", 0.7
-    )
+    return seam(look, f"M{-half - 6},{tail} C{-half * 0.5},{lower} {half * 0.5},{lower} {half + 6},{tail}", 0.7)
 
 
 def _inside(look: Look, neck: float, kind: str) -> Part:
@@ -192,9 +188,7 @@ def _chest(look: Look, half: float, rng: Rng) -> list[Part]:
     """Sometimes a print of our own on a T-shirt, or a pocket."""
     if look.pattern or rng.random() < 0.55:
         return _pocket(look, rng) if rng.random() < 0.3 else []
-    ink = to_hex(
-        look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.3 else lighter(look.main, 0.75)
-    )
+    ink = to_hex(look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.3 else lighter(look.main, 0.75))
     if luminance(look.main) > 0.75:
         ink = to_hex(darker(look.accent, 0.55))
     kind = rng.integers(4)
@@ -226,11 +220,7 @@ def _pocket(look: Look, rng: Rng) -> list[Part]:
     x, y = 20.0, -34.0
     d = polygon((x - 10, y), (x + 10, y), (x + 10, y + 18), (x, y + 23), (x - 10, y + 18))
     marks = seam(look, f"M{x - 9},{y + 4} L{x + 9},{y + 4}", 0.6)
-    return (
-        [cloth(look, d, marks=marks, puff=1, bulge=0.8, shadow=0.35, crumple=0.3)]
-        if rng.random() < 0.6
-        else []
-    )
+    return [cloth(look, d, marks=marks, puff=1, bulge=0.8, shadow=0.35, crumple=0.3)] if rng.random() < 0.6 else []
 
 
 def _placket(look: Look, hem: float, rng: Rng) -> list[Part]:
@@ -238,9 +228,7 @@ def _placket(look: Look, hem: float, rng: Rng) -> list[Part]:
     if rng.random() < 0.4:
         color = darker(look.main, 0.35) if luminance(look.main) > 0.25 else lighter(look.main, 0.2)
     buttons = "".join(button(0, y, 2.1, color) for y in np.arange(-58, hem - 8, 19))
-    marks = (
-        seam(look, f"M-3.4,-72 L-3.4,{hem + 6}", 0.5) + seam(look, f"M3.4,-72 L3.4,{hem + 6}", 0.5) + buttons
-    )
+    marks = seam(look, f"M-3.4,-72 L-3.4,{hem + 6}", 0.5) + seam(look, f"M3.4,-72 L3.4,{hem + 6}", 0.5) + buttons
     d = polygon((-5, -70), (5, -70), (5, hem + 3.6), (-5, hem + 3.6))
     return [cloth(look, d, marks=marks, puff=1, bulge=0.6, crumple=0.3, shadow=0.4)]
 
@@ -261,12 +249,8 @@ def _collar(look: Look, color: RGB, reach: float) -> list[Part]:
         f"L{r * 0.52},{-47 if r > 22 else -56} Z"
     )
     options = {"puff": 1.4, "bulge": 1.6, "roundness": 5.0, "crumple": 0.2, "shadow": 0.65}
-    edge = (
-        f"M2,-69 L{r * 0.52},{-50 if r > 22 else -58} L{r - 1.6},-63 C{r - 0.6},-72 {r - 1.6},-78 {r - 3},-86"
-    )
-    part = Part(
-        leaf, to_hex(color), look.pattern if color == look.main else "", seam(look, edge, 0.5), **options
-    )
+    edge = f"M2,-69 L{r * 0.52},{-50 if r > 22 else -58} L{r - 1.6},-63 C{r - 0.6},-72 {r - 1.6},-78 {r - 3},-86"
+    part = Part(leaf, to_hex(color), look.pattern if color == look.main else "", seam(look, edge, 0.5), **options)
     stand = symmetric("M0,-95 C6,-95 12,-94 15,-92 L15,-84 C10,-80 5,-79 0,-79")
     return [trim(look, stand, darker(color, 0.18), shadow=0.3), *both_sides(part)]
 

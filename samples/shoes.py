@@ -57,9 +57,7 @@ def _pair(shoe: Garment, kind: str, rng: Rng) -> Garment:
 
 
 def _leather(look: Look, d: str, **options: object) -> Part:
-    return cloth(
-        look, d, **({"crumple": 0.35, "bulge": 9, "roundness": 12, "puff": 3, "shadow": 0.4} | options)
-    )
+    return cloth(look, d, **({"crumple": 0.35, "bulge": 9, "roundness": 12, "puff": 3, "shadow": 0.4} | options))
 
 
 def _rubber(d: str, color: RGB, marks: str = "", **options: object) -> Part:
@@ -107,10 +105,8 @@ def _laces(
 def _bow(x: float, y: float, color: RGB) -> list[Part]:
     """Two loops and two ends of a tied lace."""
     marks = (
-        f"M{x},{y} C{x - 8},{y - 9} {x - 17},{y - 1} {x - 13},{y + 6} C{x - 10},{y + 9} "
-        f"{x - 4},{y + 4} {x},{y}",
-        f"M{x},{y} C{x + 6},{y - 8} {x + 16},{y - 4} {x + 14},{y + 3} C{x + 12},{y + 7} "
-        f"{x + 5},{y + 4} {x},{y}",
+        f"M{x},{y} C{x - 8},{y - 9} {x - 17},{y - 1} {x - 13},{y + 6} C{x - 10},{y + 9} {x - 4},{y + 4} {x},{y}",
+        f"M{x},{y} C{x + 6},{y - 8} {x + 16},{y - 4} {x + 14},{y + 3} C{x + 12},{y + 7} {x + 5},{y + 4} {x},{y}",
         f"M{x},{y} C{x - 2},{y + 6} {x - 6},{y + 10} {x - 4},{y + 17}",
         f"M{x},{y} C{x + 4},{y + 5} {x + 4},{y + 10} {x + 8},{y + 14}",
     )
@@ -132,9 +128,7 @@ def _cord(d: str, half: float, color: RGB) -> Part:
     return Part(d, to_hex(color), puff=1.2, bulge=0.6, roundness=2, crumple=0, shadow=0.6)
 
 
-def _ankle_ring(
-    look: Look, center: Point, rx: float, ry: float, width: float
-) -> tuple[list[Part], list[Part]]:
+def _ankle_ring(look: Look, center: Point, rx: float, ry: float, width: float) -> tuple[list[Part], list[Part]]:
     """A strap round the ankle, seen from the side: its far half, and its near half with a buckle."""
     x, y = center
     halves = []
@@ -180,9 +174,7 @@ def _sneaker(look: Look, sole: RGB, rng: Rng) -> list[Part]:
         _leather(look, tongue, bulge=5),
         _leather(look, base, marks=side + holes),
         _leather(look, toe, bulge=5, marks=seam(look, "M44,34 C43,16 48,5 59,0.5", 0.7), shadow=0.25),
-        trim(
-            look, heel, second, bulge=4, marks=seam(look, "M-64,34 C-68,-6 -70,-20 -76,-32", 0.7), shadow=0.25
-        ),
+        trim(look, heel, second, bulge=4, marks=seam(look, "M-64,34 C-68,-6 -70,-20 -76,-32", 0.7), shadow=0.25),
         _leather(look, stay, bulge=2, marks=seam(look, "M-26,-10 L27,2", 0.7), shadow=0.35),
         *_laces(look, (-14, -43), (28, -13), 5, (-6, 14), _lace_color(look, rng)),
         _rubber(slab, sole, groove),
@@ -192,9 +184,7 @@ def _sneaker(look: Look, sole: RGB, rng: Rng) -> list[Part]:
 def _emblem(look: Look, rng: Rng) -> str:
     """A side panel or plain stripe, none of them a maker's sign."""
     kind = rng.integers(4)
-    color = (
-        look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.25 else lighter(look.main, 0.5)
-    )
+    color = look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.25 else lighter(look.main, 0.5)
     if look.name == "white" and luminance(color) > 0.7:
         color = (150, 152, 156)
     if kind == 0:
@@ -219,14 +209,11 @@ def _runner(look: Look, sole: RGB, rng: Rng) -> list[Part]:
         "C-99,40 -98,22 -93,16 Z"
     )
     tread = (
-        "M-96,38 C-90,44 -40,43 -6,40 C20,43 60,44 97,33 C96,40 90,43 86,43 C60,49 20,48 "
-        "-6,45 C-40,49 -80,50 -92,45 Z"
+        "M-96,38 C-90,44 -40,43 -6,40 C20,43 60,44 97,33 C96,40 90,43 86,43 C60,49 20,48 -6,45 C-40,49 -80,50 -92,45 Z"
     )
     heel = "M-90,26 C-94,6 -92,-6 -90,-22 C-78,-18 -66,0 -58,24 Z"
     second = mix(look.main, look.accent, 0.6) if rng.random() < 0.4 else darker(look.main, 0.25)
-    swing = stroke(
-        "M-60,24 C-44,0 -24,-10 -2,-18 M-40,26 C-24,6 -6,-4 14,-8", to_hex(second), rng.uniform(3.5, 6)
-    )
+    swing = stroke("M-60,24 C-44,0 -24,-10 -2,-18 M-40,26 C-24,6 -6,-4 14,-8", to_hex(second), rng.uniform(3.5, 6))
     return [
         _opening(look, "M-82,-40 C-62,-48 -42,-44 -28,-36 L-36,-18 L-72,-18 Z"),
         _leather(look, tongue, bulge=5),
@@ -277,10 +264,7 @@ def _boot(look: Look, sole: RGB, rng: Rng) -> list[Part]:
     toe = "M40,31 C38,10 44,-4 54,-8 C74,-4 90,8 90,31 Z"
     slab = "M-78,28 C-40,32 50,32 92,27 L93,38 C60,42 0,41 -24,38 L-26,46 L-78,46 Z"
     welt = stroke("M-76,31 C-40,35 50,35 92,30", "#e0c080", 0.9, "2 1.6", opacity=0.8)
-    collar = (
-        "M-78,-76 C-78,-88 -76,-92 -70,-92 L-26,-94 C-20,-93 -18,-90 -18,-82 L-18,-78 "
-        "C-40,-72 -60,-72 -78,-76 Z"
-    )
+    collar = "M-78,-76 C-78,-88 -76,-92 -70,-92 L-26,-94 C-20,-93 -18,-90 -18,-82 L-18,-78 C-40,-72 -60,-72 -78,-76 Z"
     seams = seam(look, "M-46,30 C-48,0 -34,-20 -12,-32", 0.8)
     folds = ("M-76,-20 Q-50,-10 -18,-34 Q-48,-2 -76,-20 Z", "M-70,-2 Q-44,4 -14,-16 Q-40,14 -70,-2 Z")
     return [
@@ -308,9 +292,7 @@ def _chelsea(look: Look, sole: RGB, rng: Rng) -> list[Part]:
         "C-8,-24 14,-12 40,-4 C66,2 88,12 88,34 Z"
     )
     elastic = "M-56,-86 L-26,-88 C-26,-60 -32,-38 -40,-30 C-50,-38 -56,-60 -56,-86 Z"
-    ribs = "".join(
-        stroke(f"M{x},-90 L{x},-28", "#000000", 0.8, opacity=0.35) for x in np.arange(-56, -24, 2.6)
-    )
+    ribs = "".join(stroke(f"M{x},-90 L{x},-28", "#000000", 0.8, opacity=0.35) for x in np.arange(-56, -24, 2.6))
     slab = "M-74,32 C-40,36 50,36 91,31 C93,34 92,37 89,38 C60,41 0,40 -26,37 L-28,46 L-75,46 Z"
     loop = "M-76,-92 L-70,-104 L-65,-104 L-66,-80 L-72,-80 Z"
     seams = seam(look, "M-40,-30 C-42,-10 -44,10 -42,34", 0.8)
@@ -375,9 +357,7 @@ def _loafer(look: Look, sole: RGB, rng: Rng) -> list[Part]:
         _opening(look, "M-78,-22 C-56,-30 -34,-28 -10,-22 L-20,-6 L-70,-8 Z"),
         _leather(look, tab, bulge=4),
         _leather(look, base, marks=apron),
-        _leather(
-            look, strap, bulge=3, marks=slot + seam(look, "M-2,-8 C8,-12 20,-14 30,-8", 0.6), shadow=0.5
-        ),
+        _leather(look, strap, bulge=3, marks=slot + seam(look, "M-2,-8 C8,-12 20,-14 30,-8", 0.6), shadow=0.5),
         _rubber(slab, sole, puff=1.2),
     ]
 
@@ -404,10 +384,7 @@ def _pump(look: Look, sole: RGB, rng: Rng) -> list[Part]:
         "C70,14 90,26 98,40 C98,43 96,44 92,44 L30,44 C0,42 -20,20 -40,2 C-54,-10 -70,-14 -82,-18 Z"
     )
     inner = "M-76,-62 C-52,-60 10,-20 46,8 L22,14 C-20,0 -58,-32 -76,-62 Z"
-    under = (
-        "M-82,-20 C-70,-16 -54,-12 -40,0 C-20,18 0,40 30,43 L94,43 C92,47 88,47 84,47 L28,47 "
-        "C-2,45 -26,20 -46,4 Z"
-    )
+    under = "M-82,-20 C-70,-16 -54,-12 -40,0 C-20,18 0,40 30,43 L94,43 C92,47 88,47 84,47 L28,47 C-2,45 -26,20 -46,4 Z"
     slim = rng.random() < 0.6
     heel = (
         "M-84,-26 C-70,-20 -58,-14 -48,-2 C-62,6 -70,24 -72,46 L-79,46 C-80,20 -84,0 -84,-26 Z"

@@ -27,9 +27,7 @@ def shorts(name: str, rng: Rng) -> Garment:
     texture = "denim" if kind == "jeans" and name in ("blue", "black", "white") else "cotton"
     patterned = {"beach": 0.55, "chino": 0.15}.get(kind, 0.0)
     look = pick_look(name, rng, patterned=patterned, texture=texture)
-    length = (
-        rng.uniform(-28, -20) if kind in ("jeans", "athletic") and rng.random() < 0.5 else rng.uniform(-16, 4)
-    )
+    length = rng.uniform(-28, -20) if kind in ("jeans", "athletic") and rng.random() < 0.5 else rng.uniform(-16, 4)
     width = rng.uniform(45, 50) if kind in ("athletic", "beach") else rng.uniform(40, 45)
     return _trousers(kind, look, length, width, width, rng)
 
@@ -60,9 +58,7 @@ def _trousers(kind: str, look: Look, length: float, knee: float, hem: float, rng
         leg = _leg(kind, turned_up, look, waist, hip, length, knee, hem, spread, center, rng)
         garment.front += [p.mapped(flip) for p in leg] if side < 0 else leg
     garment.front += _fly(look, rng) if not is_elastic else []
-    garment.front += (
-        _elastic_band(look, waist, kind, rng) if is_elastic else _waistband(look, waist, kind, rng)
-    )
+    garment.front += _elastic_band(look, waist, kind, rng) if is_elastic else _waistband(look, waist, kind, rng)
     return garment
 
 
@@ -81,10 +77,7 @@ def _leg(
     d = f"M-1.5,-92 L{waist},-92 C{waist + 3},-80 {hip},-72 {hip},-58 "
     if is_short:
         d += f"C{hip + 1},-40 {outer},{length - 20} {outer},{length} "
-        d += (
-            f"Q{(outer + inner) / 2},{length + 4} {inner},{length + 1} C{inner},{length - 10} "
-            f"1,-30 0,{crotch} Z"
-        )
+        d += f"Q{(outer + inner) / 2},{length + 4} {inner},{length + 1} C{inner},{length - 10} 1,-30 0,{crotch} Z"
     else:
         d += f"C{hip + 1},-35 {kx + knee / 2 + 2},0 {kx + knee / 2},{knee_y} "
         d += f"C{kx + knee / 2 - 1},{knee_y + 20} {outer},{length - 30} {outer},{length} "
@@ -93,25 +86,13 @@ def _leg(
         d += f"C{max(kx - knee / 2 - 3, 0.5)},0 1,-25 0,{crotch} Z"
     ridges, valleys = _leg_folds(kind, hip, kx, knee, cx, hem, length, rng)
     marks = _leg_marks(kind, look, waist, hip, inner, outer, length)
-    if (
-        kind == "jeans"
-        and look.texture == "denim"
-        and look.name == "blue"
-        and not is_short
-        and rng.random() < 0.7
-    ):
+    if kind == "jeans" and look.texture == "denim" and look.name == "blue" and not is_short and rng.random() < 0.7:
         marks = _fade(kx, knee, rng) + marks
     elif look.texture == "denim" and look.name == "blue":
         marks = _fade(cx, hem, rng, y=-30.0) + marks
-    parts = [
-        cloth(
-            look, d, ridges=ridges, valleys=valleys, marks=marks, bulge=9, roundness=9, crumple=0.8, depth=2.6
-        )
-    ]
+    parts = [cloth(look, d, ridges=ridges, valleys=valleys, marks=marks, bulge=9, roundness=9, crumple=0.8, depth=2.6)]
     if kind == "cargo":
-        parts += _cargo_pocket(
-            look, hip if is_short else (hip + kx + knee / 2) / 2, length - 38 if is_short else -18.0
-        )
+        parts += _cargo_pocket(look, hip if is_short else (hip + kx + knee / 2) / 2, length - 38 if is_short else -18.0)
     if kind == "jogger":
         parts.append(_cuff(look, inner, outer, length))
     if turned_up:
@@ -129,14 +110,10 @@ def _leg_folds(
         return tuple(ridges + a), tuple(valleys + b)
     for y in (20 + rng.normal(0, 4), 32 + rng.normal(0, 4)):
         ridges.append(lens((kx - knee / 2, y), (kx + knee / 2, y + rng.normal(3, 4)), 1.6, rng.normal(0, 2)))
-        valleys.append(
-            lens((kx - knee / 2, y + 5), (kx + knee / 2, y + 5 + rng.normal(3, 4)), 1.6, rng.normal(0, 2))
-        )
+        valleys.append(lens((kx - knee / 2, y + 5), (kx + knee / 2, y + 5 + rng.normal(3, 4)), 1.6, rng.normal(0, 2)))
     if kind in ("jeans", "skinny", "cargo"):  # the leg stacks up above the shoe
         for y in np.arange(length - 20, length - 4, 6):
-            ridges.append(
-                lens((cx - hem / 2, y), (cx + hem / 2, y + rng.normal(0, 3)), 1.5, rng.normal(0, 2))
-            )
+            ridges.append(lens((cx - hem / 2, y), (cx + hem / 2, y + rng.normal(0, 3)), 1.5, rng.normal(0, 2)))
     if kind in ("dress", "chino"):
         ridges.append(lens((kx * 0.5 + 9, -62), (cx, length), 1.6))
     if kind in ("wide", "jogger"):
@@ -146,9 +123,7 @@ def _leg_folds(
     return tuple(ridges), tuple(valleys)
 
 
-def _leg_marks(
-    kind: str, look: Look, waist: float, hip: float, inner: float, outer: float, length: float
-) -> str:
+def _leg_marks(kind: str, look: Look, waist: float, hip: float, inner: float, outer: float, length: float) -> str:
     marks = stroke(f"M{hip - 1.5},-70 L{hip - 1.5},-58", "#000000", 0.8, opacity=0.2)
     if kind in ("jeans", "skinny"):
         scoop = f"M{waist * 0.42},-92 C{waist * 0.5},-74 {waist * 0.8},-72 {hip + 1},-72"
@@ -225,9 +200,7 @@ def _waistband(look: Look, waist: float, kind: str, rng: Rng) -> list[Part]:
     belt = kind in ("chino", "dress", "jeans") and rng.random() < 0.3
     leather = [(86, 54, 34), (36, 32, 32), (140, 96, 58)][int(rng.integers(3))]
     if belt:
-        strap = symmetric(
-            f"M0,-89 L{w + 0.3},-93.5 L{w + 1.3},-87.5 C{w * 0.6},-84.5 {w * 0.3},-83.5 0,-82.5"
-        )
+        strap = symmetric(f"M0,-89 L{w + 0.3},-93.5 L{w + 1.3},-87.5 C{w * 0.6},-84.5 {w * 0.3},-83.5 0,-82.5")
         parts.append(trim(look, strap, leather, texture="leather", shine=0.6, shadow=0.3))
     for x, y in ((-0.72 * w, -88), (0.72 * w, -88), (-0.34 * w, -86), (0.34 * w, -86)):
         loop = box(x - 1.3, y - 5, x + 1.3, y + 5)
@@ -236,9 +209,7 @@ def _waistband(look: Look, waist: float, kind: str, rng: Rng) -> list[Part]:
     if belt:
         parts.append(buckle(0, -85.6, 5.2, 4.4, leather))
     else:
-        parts.append(
-            Part(disc(2.5, -85.5, 2.2), to_hex(metal), puff=1, bulge=1, crumple=0, shine=0.8, texture="metal")
-        )
+        parts.append(Part(disc(2.5, -85.5, 2.2), to_hex(metal), puff=1, bulge=1, crumple=0, shine=0.8, texture="metal"))
     return parts
 
 
@@ -249,9 +220,7 @@ def _elastic_band(look: Look, waist: float, kind: str, rng: Rng) -> list[Part]:
         stroke(f"M{x},-96 L{x * 1.03},-80", "#000000", 1.0, opacity=float(rng.uniform(0.08, 0.22)))
         for x in np.arange(-w, w + 1, 2.6)
     )
-    cord = (
-        look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.2 else lighter(look.main, 0.6)
-    )
+    cord = look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.2 else lighter(look.main, 0.6)
     if luminance(look.main) > 0.8:
         cord = (150, 148, 144)
     parts = [cloth(look, d, marks=gathers, puff=1.2, bulge=2.5, shadow=0.35, crumple=0.3)]

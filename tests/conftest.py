@@ -3,11 +3,16 @@
 The toy photos are generated: a shape for the type, a fill for the colour, on a grey ground with noise.
 """
 
+import gc
 import hashlib
 import io
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: no look-ups at outside hosts
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from PIL import Image, ImageDraw
 from cbir.bundle import Bundle
 from cbir.features import extract
 from cbir.gallery import Gallery
+from cbir.search import Retriever
 from train.evaluate import evaluate
 from train.fit import fit_methods
 
@@ -117,7 +123,30 @@ def toy_bundle() -> Bundle:
         "seed": 0,
         "metrics": evaluate(gallery, models, seed=0),
     }
-    return Bundle(replace(gallery), models, manifest)
+    return Bundle(gallery, models, manifest)
+
+
+@pytest.fixture(scope="session")
+def retriever(toy_bundle: Bundle) -> Retriever:
+    return Retriever(toy_bundle, ToyBackbone())
+
+
+@pytest.fixture(scope="session")
+def url(retriever: Retriever) -> Iterator[str]:
+    """Address of the app, serving the toy bundle."""
+    with warnings.catch_warnings():  # gradio's dependencies warn about themselves
+        warnings.simplefilter("ignore")
+        from cbir.ui import build_demo, launch
+    demo = build_demo(retriever)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    _, address, _ = launch(demo, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
+    yield address
+    demo.close()
+    with warnings.catch_warnings():  # Gradio leaves event loops and sockets to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _jpeg(image: Image.Image) -> bytes:

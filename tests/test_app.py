@@ -1,16 +1,13 @@
 """The app over real HTTP: what programs get from the endpoints, and what the page sends."""
 
-import gc
 import io
 import json
-import socket
 import warnings
 
 import pytest
 from PIL import Image
 
-from cbir.search import Retriever
-from tests.conftest import ToyBackbone, png, toy_photo
+from tests.conftest import png, toy_photo
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
     warnings.simplefilter("ignore")
@@ -19,29 +16,9 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     from gradio_client.exceptions import AppError
 
     import app
-    from cbir.ui import build_demo, launch
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 ENDPOINTS = {"/search", "/search_by_id", "/random", "/methods"}
-
-
-@pytest.fixture(scope="module")
-def retriever(toy_bundle):
-    return Retriever(toy_bundle, ToyBackbone())
-
-
-@pytest.fixture(scope="module")
-def url(retriever):
-    demo = build_demo(retriever)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    _, address, _ = launch(demo, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
-    yield address
-    demo.close()
-    with warnings.catch_warnings():  # Gradio leaves event loops and sockets to the garbage collector
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture(scope="module")

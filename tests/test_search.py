@@ -9,11 +9,6 @@ from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
 
 
-@pytest.fixture
-def retriever(toy_bundle):
-    return Retriever(toy_bundle, ToyBackbone())
-
-
 def test_top_k_breaks_ties_by_id():
     scores = np.float32([0.5, 0.9, 0.5, 0.9])
     assert top_k(scores, np.array([2, 1, 0, 3]), 4).tolist() == [1, 3, 2, 0]

@@ -40,3 +40,11 @@ def embed_dataset(dataset: datasets.Dataset, backbone: Backbone) -> tuple[Galler
 def _photos(dataset: datasets.Dataset) -> Iterator[Photo]:
     for row in dataset.select_columns(["id", "image"]):
         yield row["id"], photo_source(row["image"])
+
+
+def report_unreadable(unreadable: dict[str, str], source: str) -> None:
+    """Prints how many photos were left out, and each with the reason."""
+    if unreadable:
+        print(f"{len(unreadable)} photos of {source} cannot be read and are left out:")
+        for id, reason in unreadable.items():
+            print(f"  {id}: {reason}")

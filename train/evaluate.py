@@ -108,7 +108,7 @@ def pair_table(report: dict[str, Any]) -> str:
         published = " / ".join(_number(x) for x in PUBLISHED[name]) if name in PUBLISHED else "-"
         ours = (f"{_number(metrics[c]['pearson'])} / {_number(metrics[c]['spearman'])}" for c in columns)
         rows.append([SIMILARITIES[name].label, published, *ours])
-    return _markdown("Pearson / Spearman of score and pair label, on test photos", header, rows)
+    return markdown("Pearson / Spearman of score and pair label, on test photos", header, rows)
 
 
 def retrieval_table(report: dict[str, Any]) -> str:
@@ -122,14 +122,15 @@ def retrieval_table(report: dict[str, Any]) -> str:
         ]
         for name, by_task in report["retrieval"].items()
     ]
-    return _markdown(f"{protocol['n_test']:,} test photos query {protocol['n_train']:,} train photos", header, rows)
+    return markdown(f"{protocol['n_test']:,} test photos query {protocol['n_train']:,} train photos", header, rows)
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"
 
 
-def _markdown(title: str, header: list[str], rows: list[list[str]]) -> str:
+def markdown(title: str, header: list[str], rows: list[list[str]]) -> str:
+    """A table as aligned Markdown, under its title."""
     cells = [header, *rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in cells]

@@ -78,12 +78,14 @@ class Reading:
     n_ignored: int = 0
 
 
-def read_dataset(source: str | Path, revision: str | None = None) -> datasets.Dataset:
+def read_dataset(source: str | Path, revision: str | None = None, any_folders: bool = False) -> datasets.Dataset:
     """Read photos and labels from any of the places that the module lists.
 
     Args:
         source: an existing path, else the id of a dataset on the Hub (`user/name`).
         revision: branch, tag or commit of a Hub dataset; must be None for paths.
+        any_folders: take photos in folders of other names too, as photos without labels; to train, such a folder is
+            rather a mistake.
 
     Returns:
         Columns as in `FEATURES`, sorted by id. Photos of folders stay where they are and are read on access;
@@ -92,10 +94,10 @@ def read_dataset(source: str | Path, revision: str | None = None) -> datasets.Da
     Raises:
         DataError: nothing is there, it cannot be read, has another layout, no photos, or an id twice.
     """
-    return read(source, revision).dataset
+    return read(source, revision, any_folders).dataset
 
 
-def read(source: str | Path, revision: str | None = None) -> Reading:
+def read(source: str | Path, revision: str | None = None, any_folders: bool = False) -> Reading:
     """As `read_dataset`, with the number of files that were ignored."""
     path = Path(source)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on names that are too long
@@ -110,9 +112,9 @@ def read(source: str | Path, revision: str | None = None) -> Reading:
     if path.is_dir():
         if _is_saved_dataset(path):
             return Reading(_from_disk(path))
-        return _from_folder(path)
+        return _from_folder(path, any_folders)
     if zipfile.is_zipfile(path):
-        return _from_zip(path)
+        return _from_zip(path, any_folders)
     raise DataError(f"expected a folder or a zip, but {str(source)!r} is another kind of file: unpack it first")
 
 
@@ -165,7 +167,7 @@ class _Files:
     locate: Callable[[list[PurePosixPath]], list[str]]
 
 
-def _from_folder(root: Path) -> Reading:
+def _from_folder(root: Path, any_folders: bool) -> Reading:
     try:
         names = [PurePosixPath(path.relative_to(root).as_posix()) for path in root.rglob("*") if path.is_file()]
         return _from_files(
@@ -174,13 +176,14 @@ def _from_folder(root: Path) -> Reading:
                 names,
                 open=lambda name: (root / name).open("rb"),
                 locate=lambda names: [str((root / name).absolute()) for name in names],
-            )
+            ),
+            any_folders,
         )
     except OSError as error:
         raise DataError(f"cannot read {str(root)!r} ({error}): check its permissions") from error
 
 
-def _from_zip(path: Path) -> Reading:
+def _from_zip(path: Path, any_folders: bool) -> Reading:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path)
@@ -190,7 +193,8 @@ def _from_zip(path: Path) -> Reading:
                     list(members),
                     open=lambda name: archive.open(members[name]),
                     locate=lambda names: _unpack(archive, [members[name] for name in names], path),
-                )
+                ),
+                any_folders,
             )
     # What zipfile raises on damaged, encrypted and exotic archives.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
@@ -243,7 +247,7 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
     return paths
 
 
-def _from_files(files: _Files) -> Reading:
+def _from_files(files: _Files, any_folders: bool) -> Reading:
     """Find the layout by the names."""
     visible = [name for name in files.names if not _is_hidden(name)]
     if not visible:
@@ -256,7 +260,7 @@ def _from_files(files: _Files) -> Reading:
     if labels_file is not None:
         labels = _labels_of_csv(files, labels_file, photos)
     else:
-        labels = {id_: _labels_of_folder(id_, files.source) for id_ in photos}
+        labels = {id_: _labels_of_folder(id_, files.source, any_folders) for id_ in photos}
     ids = sorted(labels)
     n_others = len(visible) - len(ids) - (labels_file is not None)
     colors, types = zip(*(labels[id_] for id_ in ids), strict=True)
@@ -286,12 +290,14 @@ def _wrapping_folder(names: Iterable[PurePosixPath]) -> PurePosixPath:
     return PurePosixPath()
 
 
-def _labels_of_folder(id_: str, source: Path) -> tuple[str, str]:
+def _labels_of_folder(id_: str, source: Path, any_folders: bool) -> tuple[str, str]:
     """(color, type) by the first folder of a photo's path."""
     parts = PurePosixPath(id_).parts
     if len(parts) == 1:
         return "", ""
     labels = _parse_class(parts[0])
+    if labels is None and any_folders:
+        return "", ""
     if labels is None:
         raise DataError(f"{_LAYOUT}, but {str(source)!r} has a folder {parts[0]!r}: rename it or leave it out")
     return labels

@@ -22,7 +22,7 @@ from cbir.features import Features
 from cbir.gallery import Gallery
 from cbir.pairs import LABELS, near_duplicate_groups, split_by_group
 from train.cli import run_main
-from train.embed import embed_dataset
+from train.embed import embed_dataset, report_unreadable
 from train.evaluate import evaluate, pair_table, retrieval_table
 from train.fit import fit_methods
 from train.prepare_data import counts, read_dataset
@@ -73,11 +73,11 @@ def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
     backbone = load_backbone(config.backbone, config.weights)
 
     gallery, unreadable = embed_dataset(dataset, backbone)
-    _report_unreadable(unreadable, config.data)
+    report_unreadable(unreadable, config.data)
     fit_features, fit_labels = gallery.features, dict(gallery.labels)
     if more is not None:
         extra, extra_unreadable = embed_dataset(more, backbone)
-        _report_unreadable(extra_unreadable, str(config.also_fit))
+        report_unreadable(extra_unreadable, str(config.also_fit))
         fit_features = Features.concatenate([fit_features, extra.features])
         fit_labels = {name: np.concatenate([fit_labels[name], extra.labels[name]]) for name in LABELS}
 
@@ -120,13 +120,6 @@ def _manifest(
         "split": {"by": "image, near duplicates on one side", "test_share": config.test_share},
         "metrics": report,
     }
-
-
-def _report_unreadable(unreadable: dict[str, str], source: str) -> None:
-    if unreadable:
-        print(f"{len(unreadable)} photos of {source} cannot be read and are left out:")
-        for id, reason in unreadable.items():
-            print(f"  {id}: {reason}")
 
 
 def parse_args(argv: list[str] | None = None) -> Config:
