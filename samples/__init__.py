@@ -1,0 +1,1 @@
+"""The embedded default: a drawn catalogue and the script that draws it."""

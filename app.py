@@ -1,0 +1,57 @@
+"""Entry of the Space and of `python app.py`: load one bundle, build the page, serve it.
+
+    python app.py                      the embedded default, or what CBIR_BUNDLE names
+    python app.py --bundle DIR         a bundle on this machine; also USER/REPO or USER/REPO@REVISION on the Hub
+    python app.py --photos DIR         your own photos, indexed once, with the bundle's models
+
+--weights FILE gives the backbone's weights where the bundle was trained with a local file.
+
+Host and port come from --host and --port, else from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+# Before gradio is imported anywhere: no look-ups at outside hosts.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from cbir.backbones import load_backbone
+from cbir.bundle import load_bundle
+from cbir.errors import CbirError
+from cbir.search import Retriever
+from cbir.ui import build_demo, launch
+from train.photos import index_folder
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
+    parser.add_argument("--photos", metavar="DIR", type=Path, help="search this folder of photos instead")
+    parser.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
+    parser.add_argument("--host", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until stopped; 2 when the user has to mend something first."""
+    args = parse_args(argv)
+    try:
+        bundle = load_bundle(args.bundle)
+        backbone = load_backbone(bundle.manifest["backbone"]["name"], args.weights)
+        if args.photos:
+            bundle = index_folder(args.photos, bundle, backbone)
+        retriever = Retriever(bundle, backbone)
+        retriever.warm_up()
+    except CbirError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    launch(build_demo(retriever), server_name=args.host, server_port=args.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

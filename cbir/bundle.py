@@ -1,0 +1,249 @@
+"""Bundles: a gallery, the fitted methods and a manifest, as a folder. The only file that knows the formats.
+
+    manifest.json         what made the bundle, and sha256 and size of every other file
+    gallery.parquet       id, type, color, split, thumbnail (JPEG), a row a photo
+    features.safetensors  embedding (g, d) and color (g, c), float32, in the same order
+    methods.safetensors   the arrays of fitted methods, named <method>/<array>
+    <method>.<key>.onnx   the forests
+
+Nothing here runs code when it is loaded. Loading checks the schema version, then sizes and hashes, then shapes, and
+says which check failed.
+"""
+
+import hashlib
+import json
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from cbir.color import COLOR_DIM, COLOR_VERSION
+from cbir.errors import BundleError
+from cbir.features import Features
+from cbir.gallery import Gallery
+from cbir.pairs import LABELS
+from cbir.similarity import SIMILARITIES, Model
+
+FORMAT = "apparel-cbir-bundle"
+SCHEMA_VERSION = 1
+EMBEDDED = Path(__file__).resolve().parent.parent / "samples" / "bundle"
+MANIFEST = "manifest.json"
+GALLERY = "gallery.parquet"
+FEATURES = "features.safetensors"
+METHODS = "methods.safetensors"
+_LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetensors", "pillow")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that a search needs, but for the backbone.
+
+    Attributes:
+        gallery: what is searched.
+        models: fitted methods by name.
+        manifest: what made it; keys as `save_bundle` writes them, of which `backbone`, `dataset` and `metrics` come
+            from whoever made the bundle.
+    """
+
+    gallery: Gallery
+    models: dict[str, Model]
+    manifest: dict[str, Any]
+
+
+def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
+    """Writes a bundle: into a temporary folder first, then by one rename. A bundle of that name is replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BundleError: the folder exists and is no bundle.
+    """
+    folder = Path(folder)
+    if folder.exists() and not _is_replaceable(folder):
+        raise BundleError(f"{folder} exists and is not a bundle: give another folder, or remove it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        new.chmod(0o755)
+        _write_files(bundle, new)
+        manifest = {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **bundle.manifest,
+            "color_descriptor": {"version": COLOR_VERSION, "dim": COLOR_DIM},
+            "methods": {
+                name: {"arrays": sorted(m.arrays), "graphs": sorted(m.graphs), "settings": m.settings}
+                for name, m in bundle.models.items()
+            },
+            "libraries": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
+            "files": {
+                path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(new.iterdir())
+            },
+        }
+        (new / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / folder.name)
+            new.rename(folder)
+            shutil.rmtree(old)
+        else:
+            new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return folder
+
+
+def load_bundle(source: str | Path | None = None) -> Bundle:
+    """Loads and checks a bundle.
+
+    Args:
+        source: a local folder; None for the embedded default.
+
+    Raises:
+        BundleError: it is missing, damaged, or made by another version; the message says which check failed.
+    """
+    folder = EMBEDDED if source is None else Path(source)
+    manifest = _read_manifest(folder)
+    _check_files(folder, manifest)
+    try:
+        gallery = _read_gallery(folder)
+        models = _read_models(folder, manifest)
+    except (pa.ArrowException, SafetensorError, KeyError, OSError) as error:
+        raise BundleError(
+            f"bundle {folder} cannot be read ({type(error).__name__}: {error}): build it again"
+        ) from error
+    _check_shapes(folder, manifest, gallery)
+    return Bundle(gallery, models, manifest)
+
+
+def _is_replaceable(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    if not any(folder.iterdir()):
+        return True
+    try:
+        _read_manifest(folder)
+    except BundleError:
+        return False
+    return True
+
+
+def _write_files(bundle: Bundle, folder: Path) -> None:
+    gallery = bundle.gallery
+    table = pa.table(
+        {
+            "id": pa.array(gallery.ids.tolist(), pa.string()),
+            **{name: pa.array(gallery.labels[name].tolist(), pa.string()) for name in LABELS},
+            "split": pa.array(gallery.splits.tolist(), pa.string()),
+            "thumbnail": pa.array(gallery.thumbnails, pa.binary()),
+        }
+    )
+    pq.write_table(table, folder / GALLERY)
+    features = {"embedding": gallery.features.embedding, "color": gallery.features.color}
+    _save_arrays(features, folder / FEATURES)
+    arrays = {f"{name}/{key}": a for name, model in bundle.models.items() for key, a in model.arrays.items()}
+    _save_arrays(arrays, folder / METHODS)
+    for name, model in bundle.models.items():
+        for key, graph in model.graphs.items():
+            (folder / _graph_file(name, key)).write_bytes(graph)
+
+
+def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+    # safetensors writes memory as it lies: an array in column order would come back scrambled.
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def _graph_file(method: str, key: str) -> str:
+    return f"{method}.{key}.onnx"
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"no bundle at {folder}: expected a folder with a {MANIFEST}") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}): build or download the bundle again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{path} is not the manifest of a bundle: expected format {FORMAT!r}")
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        version = manifest.get("schema_version")
+        raise BundleError(f"bundle {folder} has schema version {version}, expected {SCHEMA_VERSION}: build it again")
+    missing = [key for key in ("backbone", "color_descriptor", "dataset", "methods", "files") if key not in manifest]
+    if missing:
+        raise BundleError(f"{path} lacks {', '.join(missing)}: build the bundle again")
+    return manifest
+
+
+def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
+    needed = {GALLERY, FEATURES, METHODS}
+    needed |= {_graph_file(name, key) for name, method in manifest["methods"].items() for key in method["graphs"]}
+    unlisted = needed - set(manifest["files"])
+    if unlisted:
+        raise BundleError(f"the manifest of {folder} does not list {', '.join(sorted(unlisted))}: build it again")
+    for name in sorted(needed):
+        path, expected = folder / name, manifest["files"][name]
+        if not path.is_file():
+            raise BundleError(f"bundle {folder} lacks the file {name}: build or download it again")
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            raise BundleError(f"{path} has {size} bytes, expected {expected['bytes']}: build or download it again")
+        if _sha256(path) != expected["sha256"]:
+            raise BundleError(f"{path} is damaged (its sha256 differs): build or download it again")
+
+
+def _read_gallery(folder: Path) -> Gallery:
+    table = pq.read_table(folder / GALLERY)
+    strings = {name: np.array(table[name].to_pylist(), dtype=str) for name in ("id", "split", *LABELS)}
+    return Gallery(
+        strings["id"],
+        {name: strings[name] for name in LABELS},
+        Features(**load_file(folder / FEATURES)),
+        table["thumbnail"].to_pylist(),
+        strings["split"],
+    )
+
+
+def _read_models(folder: Path, manifest: dict[str, Any]) -> dict[str, Model]:
+    arrays = load_file(folder / METHODS)
+    models = {}
+    for name, method in manifest["methods"].items():
+        if name not in SIMILARITIES:
+            raise BundleError(f"bundle {folder} holds the unknown method {name!r}: update the software")
+        models[name] = Model(
+            {key: arrays[f"{name}/{key}"] for key in method["arrays"]},
+            {key: (folder / _graph_file(name, key)).read_bytes() for key in method["graphs"]},
+            method["settings"],
+        )
+    return models
+
+
+def _check_shapes(folder: Path, manifest: dict[str, Any], gallery: Gallery) -> None:
+    expected = manifest["backbone"]["dim"]
+    if gallery.features.embedding.shape[1] != expected:
+        got = gallery.features.embedding.shape[1]
+        raise BundleError(f"bundle {folder} has embeddings of {got} numbers, its backbone gives {expected}")
+    descriptor = {"version": COLOR_VERSION, "dim": COLOR_DIM}
+    if manifest["color_descriptor"] != descriptor or gallery.features.color.shape[1] != COLOR_DIM:
+        raise BundleError(
+            f"bundle {folder} has colour descriptors {manifest['color_descriptor']}, this software makes {descriptor}: "
+            "build it again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,263 @@
+"""One safe way from whatever a person hands in to an RGB photo (`load_image`), and back out (`thumbnail`).
+
+Photos come from strangers, so the size in bytes and the size in pixels (from the header) are checked before
+any pixel is decoded, and only the decoders in `FORMATS` are ever tried. Nothing here changes global state of
+Pillow or of `warnings`, so any number of threads may load photos at once.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.Image import Resampling, Transpose
+
+from cbir.errors import ImageError
+
+MAX_BYTES = 25 * 2**20  # of the encoded file
+MAX_PIXELS = 64_000_000  # of the decoded photo, as the header gives it: above any phone's usual output
+MAX_SIDE = 1024  # pixels; backbones look at 224, the rest is for people
+
+# MPO (phone photos with a second view) has no decoder of its own: Pillow's JPEG decoder opens it.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
+_UNNAMED = "this one"  # in messages, where there is no file name
+_WHITE = (255, 255, 255)
+
+# EXIF orientation -> what turns the stored pixels upright.
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+_ORIENTATION_TAG = 0x0112
+
+
+def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
+    """Decode a photo into what the rest of the code works with.
+
+    The first frame of animations is taken, EXIF orientation applied, transparency laid on white, and colours
+    brought to sRGB by the embedded profile where it is valid. 16-bit and float photos are scaled to 8 bits.
+
+    Args:
+        source: the encoded bytes, the path of a file, or a Pillow image of any mode (left unchanged).
+
+    Returns:
+        A new image of mode RGB without metadata, longest side at most `MAX_SIDE` pixels, never enlarged.
+
+    Raises:
+        ImageError: whatever is wrong with `source`.
+    """
+    if isinstance(source, Image.Image):
+        if source.format is not None and source.format not in (*FORMATS, "MPO"):
+            raise _not_a_photo(_UNNAMED)  # opened but maybe not decoded yet, by a decoder that we never run
+        return _decode(source, _UNNAMED)
+    if isinstance(source, bytes | bytearray | memoryview):
+        data, name = bytes(source), _UNNAMED
+        _check_bytes(len(data), name)
+    elif isinstance(source, str | os.PathLike):
+        # Only the file's name appears in messages: the app shows them, and folders are nobody's business.
+        name = repr(_shortened(Path(source).name))
+        data = _read(Path(source), name)
+    else:
+        raise ImageError(f"expected a photo as bytes, path or Pillow image, got {type(source).__name__}")
+    if not data:
+        raise ImageError(f"expected a photo, but {name} is empty (0 bytes): choose another file")
+    # Pillow scales PNG pixels to 8 bits, yet not the PNG's transparent colour; byte 24 says from how many.
+    bit_depth = data[24] if data.startswith(b"\x89PNG") and len(data) > 24 else 8
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels(name, "far more") from None
+    except UnidentifiedImageError:
+        raise _not_a_photo(name) from None
+    except Exception as error:  # decoders fed with arbitrary bytes raise nearly anything
+        raise _damaged(name) from error
+    with image:
+        return _decode(image, name, bit_depth, is_ours=True)
+
+
+def thumbnail(image: Image.Image, side: int = 224) -> bytes:
+    """Encode a small copy of a photo as JPEG without metadata.
+
+    Args:
+        image: from `load_image`.
+        side: longest side in pixels; smaller photos are not enlarged.
+
+    Returns:
+        JPEG bytes, about 8 kB for the default side.
+    """
+    small = _shrunk(image.convert("RGB"), side)
+    small.info = {}  # Pillow would write an inherited colour profile or comment
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _read(path: Path, name: str) -> bytes:
+    """Read a regular file of at most `MAX_BYTES`."""
+    try:
+        if path.is_dir():
+            raise ImageError(f"expected a photo, but {name} is a folder: choose a file in it")
+        if not path.is_file():  # pipes and devices too: reading one may never end
+            raise ImageError(f"expected a photo, but there is no file {name}: check the path")
+        _check_bytes(path.stat().st_size, name)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # a file may grow after it was measured
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ImageError(f"cannot read {name} ({reason.lower()}): check the path and its permissions") from error
+    _check_bytes(len(data), name)
+    return data
+
+
+def _decode(image: Image.Image, name: str, bit_depth: int = 8, is_ours: bool = False) -> Image.Image:
+    """Check the size, decode, and bring any mode to upright, small, opaque sRGB.
+
+    `is_ours`: nobody else holds `image`, so it may be changed in place.
+    """
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise ImageError(f"expected a photo, but {name} has no pixels ({width} x {height}): choose another file")
+    if width * height > MAX_PIXELS:
+        raise _too_many_pixels(name, f"{width} x {height}")
+    try:
+        if is_ours:
+            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; other formats ignore this.
+            image.draft(None, _fitting(image.size, MAX_SIDE))
+        image.load()
+        orientation = _orientation(image)  # after load: TIFF turns itself then, PNG may end with its EXIF
+        profile = image.info.get("icc_profile")
+        small = _shrunk(_plain_mode(image, bit_depth), MAX_SIDE)
+        alpha = small.getchannel("A") if small.mode in ("LA", "RGBA") else None
+        colors = _srgb(small.convert(small.mode[:-1]) if alpha else small, profile)
+        result = colors
+        if alpha:
+            result = Image.new("RGB", colors.size, _WHITE)
+            result.paste(colors, mask=alpha)
+        if orientation in _UPRIGHT:
+            result = result.transpose(_UPRIGHT[orientation])
+        if result is image:
+            result = result.copy()
+    except Exception as error:  # as above: truncated or damaged data, or a decoder's own limits
+        raise _damaged(name) from error
+    result.info = {}
+    return result
+
+
+def _plain_mode(image: Image.Image, bit_depth: int) -> Image.Image:
+    """Convert any mode to L, LA, RGB, RGBA or CMYK, 8 bits a channel, at full size.
+
+    `bit_depth` is the one of the file where it is a PNG, as its transparent colour is given in that depth.
+    """
+    transparent = image.info.get("transparency")
+    if image.mode == "F" or image.mode.startswith("I"):
+        values = np.asarray(image)
+        plain = Image.fromarray(_eight_bits(values))
+        if isinstance(transparent, int):
+            plain.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+        return plain
+    if image.mode == "CMYK" or (image.mode in ("L", "LA", "RGB", "RGBA") and transparent is None):
+        return image
+    if image.mode in ("1", "L", "RGB") and transparent is not None:
+        scaled = [_scaled(value, bit_depth) for value in np.atleast_1d(transparent).tolist()]
+        image = image.copy()
+        image.info["transparency"] = scaled[0] if len(scaled) == 1 else tuple(scaled)
+        return image.convert("RGBA")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode == "La":
+        return image.convert("LA")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _scaled(value: int, bit_depth: int) -> int:
+    """A sample of 1, 2, 4, 8 or 16 bits as Pillow's PNG decoder brings it to 8 bits."""
+    return value >> 8 if bit_depth == 16 or value > 255 else value * 255 // (2**bit_depth - 1)
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Scale one channel of integers or floats, (h, w), to uint8; Pillow's own conversion clips at 255.
+
+    Files do not say what white is, so the range decides: 65,535 for integers within 16 bits; 1, 255 or 65,535
+    for floats, the least that fits; anything else is stretched from its least to its largest value. Values
+    that are not finite count as 0.
+    """
+    if values.dtype.kind == "u":  # 16 bits
+        return (values >> 8).astype(np.uint8)
+    whites = (65535.0,) if values.dtype.kind == "i" else (1.0, 255.0, 65535.0)
+    values = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= whites[-1]:
+        low, high = 0.0, next(white for white in whites if high <= white)
+    scale = 255 / ((high - low) or 1.0)
+    return np.clip(np.rint(values * scale - low * scale), 0, 255).astype(np.uint8)
+
+
+def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert L, RGB or CMYK to RGB, by the embedded profile where there is a valid one for that mode."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if source.profile.xcolor_space.strip() == "RGB" and image.mode == "L":
+                image = image.convert("RGB")
+            target = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a broken profile, or one for another mode: the plain conversion is the best there is
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """EXIF orientation, or None where there is none or the EXIF block is broken."""
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # a photo with unreadable metadata is still a photo
+        return None
+
+
+def _shrunk(image: Image.Image, side: int) -> Image.Image:
+    """The image itself where it fits into side x side, else a smaller one."""
+    size = _fitting(image.size, side)
+    return image if size == image.size else image.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height within side x side, same proportions, at least 1 pixel, never enlarged."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _check_bytes(n_bytes: int, name: str) -> None:
+    if n_bytes > MAX_BYTES:
+        raise ImageError(
+            f"expected a photo of at most {MAX_BYTES // 2**20} MB, but {name} is larger: choose or save a smaller one"
+        )
+
+
+def _too_many_pixels(name: str, came: str) -> ImageError:
+    limit = MAX_PIXELS // 1_000_000
+    return ImageError(
+        f"expected a photo of at most {limit} megapixels, but {name} has {came}: choose or save a smaller one"
+    )
+
+
+def _not_a_photo(name: str) -> ImageError:
+    return ImageError(
+        f"expected a photo ({_FORMAT_NAMES}), but {name} is none that can be read: save it as JPEG or PNG"
+    )
+
+
+def _damaged(name: str) -> ImageError:
+    return ImageError(f"expected a complete photo, but {name} is damaged or cut short: get the file again")

@@ -1,0 +1,186 @@
+"""Tasks, labelled image pairs, and splits that keep every photo on one side.
+
+Legend: n photos, m pairs, p numbers that describe a photo to a pair model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+LABELS = ("type", "color")
+PAIRS_PER_TASK = 5_692  # the published protocol: 11,384 pairs over two tasks
+
+
+@dataclass(frozen=True)
+class Task:
+    """What must agree for a photo to be relevant.
+
+    Attributes:
+        name: what `--match` and the endpoints take.
+        label: what people read.
+        labels: the label columns that must agree.
+    """
+
+    name: str
+    label: str
+    labels: tuple[str, ...]
+
+    def relevance(
+        self,
+        queries: dict[str, np.ndarray],
+        gallery: dict[str, np.ndarray],
+        rows: slice | np.ndarray = slice(None),
+    ) -> np.ndarray:
+        """Which gallery items are relevant to which queries.
+
+        Args:
+            queries: label columns, each (q,) str.
+            gallery: label columns, each (g,) str.
+            rows: the queries asked for, all by default.
+
+        Returns:
+            (q, g) bool. An unknown label ("") agrees with nothing.
+        """
+        agree = [
+            (queries[name][rows][:, None] == gallery[name][None]) & (gallery[name] != "")[None] for name in self.labels
+        ]
+        return np.logical_and.reduce(agree)
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("type", "Same type", ("type",)),
+        Task("color", "Same color", ("color",)),
+        Task("both", "Same type and color", ("type", "color")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """m pairs of photos.
+
+    Attributes:
+        left: (m,) int, row of one photo.
+        right: (m,) int, row of the other.
+        same: (m,) bool, whether their labels agree.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    same: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.same)
+
+    @staticmethod
+    def concatenate(parts: list["Pairs"]) -> "Pairs":
+        """Joins pairs over the same photos, in order."""
+        return Pairs(*(np.concatenate([getattr(part, f) for part in parts]) for f in ("left", "right", "same")))
+
+
+def sample_pairs(labels: np.ndarray, count: int, seed: int) -> Pairs:
+    """Samples labelled pairs, half of them positive.
+
+    The first photo is drawn uniformly, its partner uniformly among the others of the same label (positive) or of
+    other labels (negative). No unordered pair comes twice; a small set of photos may thus give fewer than asked.
+
+    Args:
+        labels: (n,) str, "" where unknown: such photos are in no pair.
+        count: pairs wanted in all.
+        seed: makes the draw repeatable.
+
+    Returns:
+        At most `count` pairs, as many positive as negative.
+    """
+    rng = np.random.default_rng(seed)
+    known = np.flatnonzero(labels != "")
+    of_label = {label: known[labels[known] == label] for label in np.unique(labels[known])}
+    others = {label: known[labels[known] != label] for label in of_label}
+    positive = _draw(rng, known, labels, of_label, count // 2)
+    negative = _draw(rng, known, labels, others, count // 2)
+    half = min(len(positive), len(negative))
+    pairs = np.concatenate([positive[:half], negative[:half]])
+    return Pairs(pairs[:, 0], pairs[:, 1], np.arange(2 * half) < half)
+
+
+def _draw(
+    rng: np.random.Generator, known: np.ndarray, labels: np.ndarray, partners: dict[str, np.ndarray], count: int
+) -> np.ndarray:
+    """Draws up to `count` distinct unordered pairs (left, right): at most (count, 2) int."""
+    pairs = np.empty((0, 2), int)
+    # Where few distinct pairs exist, most draws repeat one: stop after as many draws as would find nearly all.
+    for _ in range(20):
+        if len(pairs) == count or not len(known):
+            break
+        left = rng.choice(known, count)
+        right = left.copy()
+        for label, candidates in partners.items():
+            rows = np.flatnonzero(labels[left] == label)
+            if len(candidates):
+                right[rows] = rng.choice(candidates, len(rows))
+        drawn = np.sort(np.stack([left, right], axis=1)[left != right], axis=1)
+        pairs = np.concatenate([pairs, drawn])
+        _, first = np.unique(pairs, axis=0, return_index=True)
+        pairs = pairs[np.sort(first)][:count]
+    return pairs
+
+
+def near_duplicate_groups(embeddings: np.ndarray, threshold: float = 0.97) -> np.ndarray:
+    """Groups photos that show the same picture, exactly or nearly.
+
+    Two photos are near duplicates when the cosine of their embeddings reaches the threshold; groups are the
+    connected components.
+
+    Args:
+        embeddings: (n, d) float32.
+        threshold: least cosine of near duplicates.
+
+    Returns:
+        (n,) int, group number of each photo.
+    """
+    n = len(embeddings)
+    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    left, right = [], []
+    for start in range(0, n, 1024):
+        rows, columns = np.nonzero(unit[start : start + 1024] @ unit.T >= threshold)
+        left.append(rows + start)
+        right.append(columns)
+    edges = (np.concatenate(left), np.concatenate(right)) if n else (np.empty(0, int), np.empty(0, int))
+    _, groups = connected_components(coo_array((np.ones(len(edges[0]), bool), edges), shape=(n, n)), directed=False)
+    return groups
+
+
+def split_by_group(groups: np.ndarray, test_share: float, seed: int) -> np.ndarray:
+    """Splits photos into train and test, each group on one side.
+
+    Args:
+        groups: (n,) int, e.g. of `near_duplicate_groups`.
+        test_share: share of the groups that go to the test side.
+        seed: makes the split repeatable.
+
+    Returns:
+        (n,) bool, true for the test side.
+    """
+    unique = np.unique(groups)
+    chosen = np.random.default_rng(seed).permutation(unique)[: round(test_share * len(unique))]
+    return np.isin(groups, chosen)
+
+
+def pair_features(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Symmetric features of pairs: squared differences, then products.
+
+    Concatenated vectors would let a linear model see each photo alone but never the pair; these two make a linear
+    model an inner product (see `cbir.similarity`).
+
+    Args:
+        left: (m, p).
+        right: (m, p).
+
+    Returns:
+        (m, 2p), equal when left and right change places.
+    """
+    return np.concatenate([(left - right) ** 2, left * right], axis=1)

@@ -1,0 +1,366 @@
+"""Similarity methods: how each is fitted and how it scores.
+
+Each method is one entry of `SIMILARITIES`. It *encodes* a photo once, into the numbers it compares, and *compares*
+codes; a gallery is encoded when it is loaded, so that a search costs one encoding and one comparison. Scores are
+larger for closer photos. Those of learned methods are probabilities.
+
+Legend: n photos, q queries, g gallery items, d numbers in an embedding, p numbers in a code, m pairs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from cbir.errors import UnknownNameError
+from cbir.features import Features
+from cbir.pairs import LABELS, Pairs, Task, pair_features
+
+BLIND = "blind"  # the key of a model that was fitted on the pairs of all tasks at once, as published
+ATTRIBUTE_C = 0.003  # inverse strength of the penalty
+FOLDS = 3  # for posteriors of photos by models that did not see them
+PAIR_C = 0.1
+FOREST_TREES = 50
+FOREST_LEAVES = 128  # a tree: keeps a forest under 2 MB and a search quick
+FOREST_CHUNK = 20_000  # pairs scored at a time: bounds memory
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a method learned, in forms that are stored without running code.
+
+    Attributes:
+        arrays: numbers.
+        graphs: ONNX models.
+        settings: JSON values, e.g. class names.
+    """
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    graphs: dict[str, bytes] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What methods are fitted on: photos of the train side only.
+
+    Attributes:
+        features: of n photos.
+        labels: label columns, each (n,) str, "" where unknown.
+        pairs: pairs of these photos for each label column.
+        seed: makes fitting repeatable.
+    """
+
+    features: Features
+    labels: Mapping[str, np.ndarray]
+    pairs: Mapping[str, Pairs]
+    seed: int
+
+    @cached_property
+    def attributes(self) -> Model:
+        """The attribute model that all learned methods share, see `attribute_posteriors`."""
+        return _fit_attributes(self.features, self.labels)
+
+    @cached_property
+    def out_of_fold_posteriors(self) -> np.ndarray:
+        """Posteriors of each photo by models that did not see it: (n, p) float32.
+
+        A pair model fitted on posteriors of photos that their own model has seen would learn to trust them too much
+        (Wolpert, Stacked generalization, 1992).
+        """
+        from sklearn.model_selection import KFold
+
+        sizes = {label: len(classes) for label, classes in self.attributes.settings["classes"].items()}
+        posteriors = np.zeros((len(self.features), sum(sizes.values())), np.float32)
+        for rest, fold in KFold(FOLDS, shuffle=True, random_state=self.seed).split(posteriors):
+            model = _fit_attributes(self.features.take(rest), {k: v[rest] for k, v in self.labels.items()})
+            found = attribute_posteriors(self.features.take(fold), model)
+            for label in LABELS:
+                # A fold may lack a rare class: its probability is then 0.
+                columns = _columns(self.attributes, label)
+                known = self.attributes.settings["classes"][label]
+                for column, name in enumerate(model.settings["classes"][label]):
+                    posteriors[fold, columns.start + known.index(name)] = found[label][:, column]
+        return posteriors
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """One method.
+
+    Attributes:
+        name: what `--method` and the endpoints take.
+        label: what people read.
+        explanation: one line for people.
+        encode: features of n photos, and the model -> (n, p) float32 codes.
+        compare: codes (q, p) and (g, p), the model and a label column or `BLIND` -> (q, g) float32 scores.
+        fit: learns a model; None where there is nothing to learn.
+    """
+
+    name: str
+    label: str
+    explanation: str
+    encode: Callable[[Features, Model], np.ndarray]
+    compare: Callable[[np.ndarray, np.ndarray, Model, str], np.ndarray]
+    fit: Callable[[TrainingSet], Model] | None = None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it needs a fitted model; its scores are then probabilities."""
+        return self.fit is not None
+
+    def score_codes(self, queries: np.ndarray, gallery: np.ndarray, model: Model, task: Task | None) -> np.ndarray:
+        """Scores encoded photos: see `score`."""
+        if not self.is_learned or task is None:
+            return self.compare(queries, gallery, model, BLIND)
+        # Labels are close to independent given the photos: all agree with the product of their probabilities.
+        by_label = [self.compare(queries, gallery, model, label) for label in task.labels]
+        return np.multiply.reduce(by_label)
+
+    def score(self, queries: Features, gallery: Features, model: Model, task: Task | None) -> np.ndarray:
+        """Scores every query against every gallery item.
+
+        Args:
+            queries: features of q photos.
+            gallery: features of g photos.
+            model: what `fit` learned; ignored by methods that learn nothing.
+            task: what should match; None for the task-blind score of the published protocol.
+
+        Returns:
+            (q, g) float32, finite, larger is closer, each score independent of the other rows.
+        """
+        return self.score_codes(self.encode(queries, model), self.encode(gallery, model), model, task)
+
+
+def similarity(name: str) -> Similarity:
+    """Looks a method up.
+
+    Raises:
+        UnknownNameError: no method of that name.
+    """
+    if name not in SIMILARITIES:
+        raise UnknownNameError("method", name, SIMILARITIES)
+    return SIMILARITIES[name]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scales rows to length 1; a row of zeros stays zero. (n, d) -> (n, d) float32."""
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+# --- geometric methods -------------------------------------------------------------------------------------------
+
+
+def _encode_cosine(features: Features, model: Model) -> np.ndarray:
+    return unit(features.embedding)
+
+
+def _compare_cosine(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    return queries @ gallery.T
+
+
+def _encode_raw(features: Features, model: Model) -> np.ndarray:
+    return features.embedding
+
+
+def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    # |a - b|^2 by a matrix product, in double precision: in single, nearly equal photos would cancel to noise.
+    a, b = queries.astype(np.float64), gallery.astype(np.float64)
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
+    return (1 / (1 + np.sqrt(np.maximum(squared, 0)))).astype(np.float32)
+
+
+# --- attributes --------------------------------------------------------------------------------------------------
+
+
+def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray]) -> Model:
+    """Fits one multinomial Logistic Regression a label, on the embedding and the colour descriptor."""
+    from sklearn.linear_model import LogisticRegression
+
+    arrays = {
+        "embedding_mean": unit(features.embedding).mean(axis=0),
+        "color_mean": features.color.mean(axis=0),
+        "color_scale": np.maximum(features.color.std(axis=0), 1e-6),
+    }
+    classes = {}
+    for label in LABELS:
+        known = labels[label] != ""
+        x = _attribute_inputs(features.take(known), arrays).astype(np.float64)
+        regression = LogisticRegression(C=ATTRIBUTE_C, max_iter=2000).fit(x, labels[label][known])
+        weights, offset = regression.coef_, regression.intercept_
+        if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
+            weights, offset = np.concatenate([-weights, weights]) / 2, np.concatenate([-offset, offset]) / 2
+        arrays[f"{label}.weights"], arrays[f"{label}.offset"] = weights, offset
+        classes[label] = regression.classes_.tolist()
+    return Model({k: np.asarray(v, np.float32) for k, v in arrays.items()}, settings={"classes": classes})
+
+
+def _attribute_inputs(features: Features, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    # Lengths balance the two parts under one penalty: both have a mean square of about 1 a number.
+    embedding = (unit(features.embedding) - arrays["embedding_mean"]) * np.sqrt(features.embedding.shape[1])
+    color = (features.color - arrays["color_mean"]) / arrays["color_scale"]
+    return np.concatenate([embedding, color], axis=1).astype(np.float32)
+
+
+def attribute_posteriors(features: Features, model: Model) -> dict[str, np.ndarray]:
+    """Probability of each class of each label.
+
+    Returns:
+        For each label column (n, classes) float32, rows summing to 1, classes as in `model.settings["classes"]`.
+    """
+    x = _attribute_inputs(features, model.arrays)
+    posteriors = {}
+    for label in LABELS:
+        logits = x @ model.arrays[f"{label}.weights"].T + model.arrays[f"{label}.offset"]
+        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+        posteriors[label] = exp / exp.sum(axis=1, keepdims=True)
+    return posteriors
+
+
+def _columns(model: Model, label: str) -> slice:
+    sizes = [len(model.settings["classes"][name]) for name in LABELS]
+    stop = sum(sizes[: LABELS.index(label) + 1])
+    return slice(stop - sizes[LABELS.index(label)], stop)
+
+
+def _encode_posteriors(features: Features, model: Model) -> np.ndarray:
+    return np.concatenate(list(attribute_posteriors(features, model).values()), axis=1)
+
+
+def _fit_attribute_agreement(training: TrainingSet) -> Model:
+    return training.attributes
+
+
+def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    """Probability that both have the same label: sum over classes of p(query) p(item)."""
+    if label == BLIND:
+        return np.mean([_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS], axis=0)
+    columns = _columns(model, label)
+    return queries[:, columns] @ gallery[:, columns].T
+
+
+# --- methods on pairs --------------------------------------------------------------------------------------------
+# Both see the class probabilities of the two photos. On raw embeddings a pair model would have to find from pairs alone
+# what labels say outright.
+
+
+def _pairs_by_key(training: TrainingSet) -> dict[str, Pairs]:
+    return {**training.pairs, BLIND: Pairs.concatenate([training.pairs[label] for label in LABELS])}
+
+
+def _fit_logistic_regression(training: TrainingSet) -> Model:
+    """Logistic Regression on [(a-b)^2, a*b], folded into an inner product.
+
+    With weights u on the squared differences and v on the products, the logit of a pair is
+    sum u (a^2 + b^2) + (v - 2u) a b + c = f(a) + f(b) + sum w a b + c, where w = v - 2u and f(a) = sum u a^2: one
+    matrix product scores a whole gallery.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    # In double precision: in single, the solver stops far from the optimum.
+    codes, arrays = training.out_of_fold_posteriors.astype(np.float64), dict(training.attributes.arrays)
+    for key, pairs in _pairs_by_key(training).items():
+        x = pair_features(codes[pairs.left], codes[pairs.right])
+        scaler = StandardScaler().fit(x)
+        regression = LogisticRegression(C=PAIR_C, max_iter=1000).fit(scaler.transform(x), pairs.same)
+        weights = regression.coef_[0] / scaler.scale_
+        squared, product = np.split(weights, 2)
+        arrays[f"pairs.{key}.squared"] = squared.astype(np.float32)
+        arrays[f"pairs.{key}.product"] = (product - 2 * squared).astype(np.float32)
+        arrays[f"pairs.{key}.offset"] = np.float32([regression.intercept_[0] - weights @ scaler.mean_])
+    return Model(arrays, settings=training.attributes.settings)
+
+
+def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    squared, product = model.arrays[f"pairs.{label}.squared"], model.arrays[f"pairs.{label}.product"]
+    alone = (queries**2 @ squared)[:, None] + (gallery**2 @ squared)[None]
+    logits = alone + (queries * product) @ gallery.T + model.arrays[f"pairs.{label}.offset"]
+    return _sigmoid(logits)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)  # by tanh: no overflow at either end
+
+
+def _fit_random_forest(training: TrainingSet) -> Model:
+    """Random Forest on the same symmetric pair features, stored as ONNX."""
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import RandomForestClassifier
+
+    codes = training.out_of_fold_posteriors
+    graphs = {}
+    for key, pairs in _pairs_by_key(training).items():
+        x = pair_features(codes[pairs.left], codes[pairs.right])
+        forest = RandomForestClassifier(
+            FOREST_TREES, max_leaf_nodes=FOREST_LEAVES, min_samples_leaf=20, n_jobs=-1, random_state=training.seed
+        ).fit(x, pairs.same)
+        graphs[key] = to_onnx(forest, x[:1], options={"zipmap": False}).SerializeToString()
+    return Model(training.attributes.arrays, graphs, training.attributes.settings)
+
+
+def _compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    session = _onnx_session(model.graphs[label])
+    scores = np.empty((len(queries), len(gallery)), np.float32)
+    for row, query in enumerate(queries):
+        for start in range(0, len(gallery), FOREST_CHUNK):
+            part = gallery[start : start + FOREST_CHUNK]
+            x = pair_features(query[None], part)
+            scores[row, start : start + FOREST_CHUNK] = session.run(["probabilities"], {"X": x})[0][:, 1]
+    return scores
+
+
+@lru_cache(maxsize=8)
+def _onnx_session(graph: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+SIMILARITIES: dict[str, Similarity] = {
+    method.name: method
+    for method in (
+        Similarity(
+            "attribute_agreement",
+            "Attribute agreement",
+            "How probable it is that both photos show the same type and colour, by what each photo shows.",
+            _encode_posteriors,
+            _compare_attribute_agreement,
+            _fit_attribute_agreement,
+        ),
+        Similarity(
+            "cosine",
+            "Cosine",
+            "The angle between the two photos' embeddings: general likeness, nothing learned from clothes.",
+            _encode_cosine,
+            _compare_cosine,
+        ),
+        Similarity(
+            "inverse_euclidean",
+            "Inverse Euclidean distance",
+            "1 / (1 + distance) of the two photos' embeddings: general likeness, nothing learned from clothes.",
+            _encode_raw,
+            _compare_inverse_euclidean,
+        ),
+        Similarity(
+            "logistic_regression",
+            "Logistic Regression on pairs",
+            "A linear model of pairs of photos that learned which pairs match.",
+            _encode_posteriors,
+            _compare_logistic_regression,
+            _fit_logistic_regression,
+        ),
+        Similarity(
+            "random_forest",
+            "Random Forest on pairs",
+            "Decision trees over pairs of photos that learned which pairs match.",
+            _encode_posteriors,
+            _compare_random_forest,
+            _fit_random_forest,
+        ),
+    )
+}
+DEFAULT_METHOD = "attribute_agreement"

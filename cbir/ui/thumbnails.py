@@ -1,0 +1,46 @@
+"""The gallery's thumbnails as files: the browser fetches them straight from disk, by far the fastest way."""
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from urllib.parse import quote
+
+import gradio as gr
+
+from cbir.gallery import Gallery
+
+
+def file_url(path: str) -> str:
+    """Address of a file that the app may serve, relative to the app's own."""
+    return f"gradio_api/file={quote(path)}"
+
+
+class Thumbnails:
+    """A folder that holds the thumbnails and nothing else; it goes with this object.
+
+    Files are named by row, because an id may be any string. Everything in the folder is public.
+    """
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cbir-thumbnails-")).resolve()
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._paths: dict[str, str] = {}
+        for row, (item_id, jpeg) in enumerate(zip(gallery.ids.tolist(), gallery.thumbnails, strict=True)):
+            path = self.folder / f"{row:06d}.jpg"
+            path.write_bytes(jpeg)
+            self._paths[item_id] = str(path)
+        self._ids = {path: item_id for item_id, path in self._paths.items()}
+        gr.set_static_paths(self.folder)
+
+    def path(self, item_id: str) -> str:
+        """Where the thumbnail of this gallery item lies."""
+        return self._paths[item_id]
+
+    def url(self, item_id: str) -> str:
+        """Address of the thumbnail, relative to the app's own."""
+        return file_url(self._paths[item_id])
+
+    def id_at(self, path: str) -> str | None:
+        """The gallery item whose thumbnail lies there, or None: then it is some other picture."""
+        return self._ids.get(path)

@@ -1,0 +1,63 @@
+"""Builds the embedded default's bundle from the drawn catalogue.
+
+    python -m samples.build --photos DIR [--colors CSV]
+
+Draws nothing: `samples.draw` does. The methods are fitted on the drawings and on the photos of `DIR`, folders
+`<type>/` of CC0 phone photos, so that they are good on real photos too; the photos themselves go nowhere. The CSV
+(`file_name,color,type`) tells their colours, as seen by eye; "other" stands for a colour outside the vocabulary.
+"""
+
+import argparse
+import csv
+import tempfile
+from pathlib import Path
+
+from cbir.bundle import EMBEDDED
+from train import run
+from train.cli import run_main
+from train.evaluate import pair_table, retrieval_table
+from train.prepare_data import COLORS
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+COLORS_SEEN = Path(__file__).parent / "cc0_colors.csv"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command in the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of CC0 photos, <type>/*.jpg")
+    parser.add_argument("--out", type=Path, default=EMBEDDED, help="folder of the bundle (default: the embedded one)")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        labelled = _with_colors(args.photos, Path(folder))
+        config = run.Config(
+            data=str(CATALOGUE),
+            out=args.out,
+            backbone="efficientnet-lite0",
+            also_fit=str(labelled),
+            title="Drawn catalogue",
+            is_drawn=True,
+        )
+        _, report = run.train(config)
+    print(pair_table(report), retrieval_table(report), sep="\n\n")
+    return 0
+
+
+def _with_colors(photos: Path, folder: Path) -> Path:
+    """An image folder of links to the photos, with a labels file that adds the colours seen by eye."""
+    with COLORS_SEEN.open(encoding="utf-8", newline="") as file:
+        seen = {row["file_name"]: row["color"] for row in csv.DictReader(file)}
+    with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "color", "type"])
+        for path in sorted(photos.glob("*/*.jpg")):
+            name = path.relative_to(photos).as_posix()
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).symlink_to(path.resolve())
+            color = seen.get(name, "")
+            writer.writerow([name, color if color in COLORS else "", path.parent.name])
+    return folder
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,62 @@
+"""Measures the shipped methods on real photos that they were not fitted on.
+
+    python -m samples.measure --queries QUERIES --photos PHOTOS
+
+QUERIES and PHOTOS are folders of labelled photos (see `train.prepare_data`). The queries search two galleries: the
+drawn catalogue, and PHOTOS indexed as `python app.py --photos` does, without using its labels. Labels only judge.
+Prints a table of precision@10 for every label that both sides have.
+"""
+
+import argparse
+from pathlib import Path
+
+from cbir.backbones import load_backbone
+from cbir.bundle import Bundle, load_bundle
+from cbir.gallery import Gallery
+from cbir.metrics import retrieval_metrics
+from cbir.pairs import LABELS, TASKS
+from cbir.similarity import SIMILARITIES, Model
+from train.cli import run_main
+from train.embed import embed_dataset
+from train.evaluate import markdown
+from train.photos import index_folder
+from train.prepare_data import read_dataset
+
+
+def precision_at_10(queries: Gallery, bundle: Bundle, method: str, label: str) -> str:
+    """Precision@10 of the queries whose label is known, as text; "-" where the gallery does not have the label."""
+    known = queries.labels[label] != ""
+    if not known.any() or not (bundle.gallery.labels[label] != "").any():
+        return "-"
+    similarity, model, task = SIMILARITIES[method], bundle.models.get(method, Model()), TASKS[label]
+    scores = similarity.score(queries.features.take(known), bundle.gallery.features, model, task)
+    labels = {name: column[known] for name, column in queries.labels.items()}
+    metrics = retrieval_metrics(scores, task.relevance(labels, bundle.gallery.labels))
+    return f"{metrics['precision@10']:.3f} ({metrics['n_queries']} queries)"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command in the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", help="folder of the bundle (default: the embedded one)")
+    parser.add_argument("--queries", type=Path, required=True, help="labelled photos that ask")
+    parser.add_argument("--photos", type=Path, required=True, help="labelled photos that are searched")
+    args = parser.parse_args(argv)
+    shipped = load_bundle(args.bundle)
+    backbone = load_backbone(shipped.manifest["backbone"]["name"])
+    queries, _ = embed_dataset(read_dataset(args.queries), backbone)
+    galleries = {"drawn catalogue": shipped, "photos": index_folder(args.photos, shipped, backbone)}
+    header = ["method", *(f"{name} ({len(b.gallery):,}): {label}" for name, b in galleries.items() for label in LABELS)]
+    rows = [
+        [
+            method.label,
+            *(precision_at_10(queries, b, method.name, label) for b in galleries.values() for label in LABELS),
+        ]
+        for method in SIMILARITIES.values()
+    ]
+    print(markdown(f"Precision@10 of {len(queries)} photos of {args.queries.name}", header, rows))
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)

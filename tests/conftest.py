@@ -1,0 +1,155 @@
+"""Small photos, a small backbone and a small bundle: no test needs weights or a network.
+
+The toy photos are generated: a shape for the type, a fill for the colour, on a grey ground with noise.
+"""
+
+import gc
+import hashlib
+import io
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: no look-ups at outside hosts
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from cbir.bundle import Bundle
+from cbir.features import extract
+from cbir.gallery import Gallery
+from cbir.search import Retriever
+from train.evaluate import evaluate
+from train.fit import fit_methods
+
+TOY_COLORS = {"red": (200, 30, 40), "blue": (40, 60, 190), "white": (245, 245, 240)}
+TOY_SHAPES = {
+    "shirt": [(60, 60, 164, 110), (85, 60, 139, 180)],
+    "pants": [(80, 30, 105, 200), (118, 30, 143, 200)],
+    "shoes": [(30, 140, 190, 175)],
+}
+
+
+def toy_photo(color: str, type: str, seed: int) -> Image.Image:
+    """A 224-px picture of a shape."""
+    rng = np.random.default_rng([seed, *map(ord, color + type)])
+    # Patches as large as the toy backbone's cells, so that two photos of a class are not near duplicates.
+    ground = np.clip(rng.normal(120, 25, (8, 8, 1)).repeat(28, 0).repeat(28, 1).repeat(3, 2), 0, 255).astype(np.uint8)
+    image = Image.fromarray(ground)
+    draw = ImageDraw.Draw(image)
+    dx, dy = rng.integers(-12, 13, 2)
+    fill = tuple(int(c) for c in np.clip(np.add(TOY_COLORS[color], rng.integers(-15, 16, 3)), 0, 255))
+    for x0, y0, x1, y1 in TOY_SHAPES[type]:
+        draw.rectangle((x0 + dx, y0 + dy, x1 + dx, y1 + dy), fill=fill)
+    return image
+
+
+def png(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def write_toy_photos(folder: Path, per_class: int = 8) -> Path:
+    """Writes `<color>_<type>/<n>.png` for every toy class."""
+    for color in TOY_COLORS:
+        for type in TOY_SHAPES:
+            (folder / f"{color}_{type}").mkdir(parents=True)
+            for n in range(per_class):
+                (folder / f"{color}_{type}" / f"{n}.png").write_bytes(png(toy_photo(color, type, n)))
+    return folder
+
+
+class ToyBackbone:
+    """Stands in for a network: an 8 x 8 map of how far each cell is from the ground. Counts what it embeds."""
+
+    name = "toy"
+    dim = 64
+    fingerprint = hashlib.sha256(b"toy").hexdigest()
+
+    def __init__(self) -> None:
+        self.n_embedded = 0
+
+    def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """(n, 64) float32."""
+        self.n_embedded += len(images)
+        rows = []
+        for image in images:
+            pixels = np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32)
+            ground = np.median(pixels.reshape(-1, 3), axis=0)
+            distance = np.abs(pixels - ground).mean(axis=2).ravel()
+            rows.append(distance - distance.mean())
+        return np.array(rows, np.float32).reshape(-1, self.dim)
+
+    def describe(self) -> dict:
+        """As `Backbone.describe`."""
+        return {"name": self.name, "dim": self.dim, "fingerprint": self.fingerprint, "weights": {"origin": "none"}}
+
+
+@pytest.fixture(autouse=True)
+def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CBIR_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("CBIR_BUNDLE", raising=False)
+
+
+@pytest.fixture
+def toy_backbone() -> ToyBackbone:
+    return ToyBackbone()
+
+
+@pytest.fixture(scope="session")
+def toy_bundle() -> Bundle:
+    """A bundle over 108 toy photos with every method fitted."""
+    rows = [(c, t, n) for c in TOY_COLORS for t in TOY_SHAPES for n in range(12)]
+    images = [toy_photo(*row) for row in rows]
+    gallery = Gallery(
+        ids=np.array([f"{c}_{t}/{n}.png" for c, t, n in rows]),
+        labels={"color": np.array([c for c, _, _ in rows]), "type": np.array([t for _, t, _ in rows])},
+        features=extract(images, ToyBackbone()),
+        thumbnails=[_jpeg(image) for image in images],
+        splits=np.array(["test" if n % 4 == 0 else "train" for _, _, n in rows]),
+    )
+    train = gallery.splits == "train"
+    models = fit_methods(gallery.features.take(train), {k: v[train] for k, v in gallery.labels.items()}, seed=0)
+    dataset = {"name": "toy", "n_photos": len(rows), "is_drawn": True, "counts": {}, "unreadable": {}}
+    manifest = {
+        "title": "Toy photos",
+        "backbone": ToyBackbone().describe(),
+        "dataset": dataset,
+        "seed": 0,
+        "metrics": evaluate(gallery, models, seed=0),
+    }
+    return Bundle(gallery, models, manifest)
+
+
+@pytest.fixture(scope="session")
+def retriever(toy_bundle: Bundle) -> Retriever:
+    return Retriever(toy_bundle, ToyBackbone())
+
+
+@pytest.fixture(scope="session")
+def url(retriever: Retriever) -> Iterator[str]:
+    """Address of the app, serving the toy bundle."""
+    with warnings.catch_warnings():  # gradio's dependencies warn about themselves
+        warnings.simplefilter("ignore")
+        from cbir.ui import build_demo, launch
+    demo = build_demo(retriever)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    _, address, _ = launch(demo, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
+    yield address
+    demo.close()
+    with warnings.catch_warnings():  # Gradio leaves event loops and sockets to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    return file.getvalue()

@@ -1,0 +1,45 @@
+"""Fits the similarity methods: features and labels in, models out. A step of `train.run`.
+
+Legend: n photos to fit on.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from tqdm import tqdm
+
+from cbir.errors import DataError
+from cbir.features import Features
+from cbir.pairs import LABELS, PAIRS_PER_TASK, sample_pairs
+from cbir.similarity import SIMILARITIES, Model, TrainingSet
+
+# Pairs to fit on, a task. The published protocol counts the pairs it judges on; to fit, more pairs of the same train
+# photos cost only time.
+FIT_PAIRS = 4 * PAIRS_PER_TASK
+
+
+def fit_methods(features: Features, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, Model]:
+    """Fits every learned method of `SIMILARITIES`, with a progress bar.
+
+    Args:
+        features: of n photos, all of the train side.
+        labels: label columns, each (n,) str, "" where unknown.
+        seed: makes fitting repeatable.
+
+    Raises:
+        DataError: a label has fewer than two classes, or too few photos for pairs.
+    """
+    for name in LABELS:
+        classes, counts = np.unique(labels[name][labels[name] != ""], return_counts=True)
+        if len(classes) < 2 or counts.max() < 2:
+            shown = ", ".join(classes) or "none"
+            raise DataError(f"fitting needs at least two classes of {name} and two photos of one, got {shown}")
+    pairs = {name: sample_pairs(labels[name], FIT_PAIRS, seed) for name in LABELS}
+    training = TrainingSet(features, labels, pairs, seed)
+    learned = [method for method in SIMILARITIES.values() if method.fit]
+    bar = tqdm(learned, desc="fitting", unit="method")
+    models = {}
+    for method in bar:
+        bar.set_postfix_str(method.name)
+        models[method.name] = method.fit(training)
+    return models
