@@ -50,8 +50,7 @@ def test_garment_color_is_recovered_on_any_background(garment, background):
     seen = garment_part(describe_color(draw_shirt(GARMENTS[garment], BACKGROUNDS[background])))
     # The garment region of the drawing should look most like a photo filled with the garment's colour.
     likeness = {
-        name: seen @ garment_part(describe_color(Image.new("RGB", (64, 64), rgb)))
-        for name, rgb in GARMENTS.items()
+        name: seen @ garment_part(describe_color(Image.new("RGB", (64, 64), rgb))) for name, rgb in GARMENTS.items()
     }
     assert max(likeness, key=likeness.get) == garment
     assert likeness[garment] > 0.9
