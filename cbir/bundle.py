@@ -2,7 +2,7 @@
 
     manifest.json         what made the bundle, and sha256 and size of every other file
     gallery.parquet       id, type, color, split, thumbnail (JPEG), a row a photo
-    features.safetensors  embedding (g, d) and color (g, c), float32, in the same order
+    features.safetensors  embedding (g, d) and color (g, c), float16, in the same order
     methods.safetensors   the arrays of fitted methods, named <method>/<array>
     <method>.<key>.onnx   the forests
 
@@ -151,7 +151,7 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         }
     )
     pq.write_table(table, folder / GALLERY)
-    features = {"embedding": gallery.features.embedding, "color": gallery.features.color}
+    features = {name: getattr(gallery.features, name).astype(np.float16) for name in ("embedding", "color")}
     _save_arrays(features, folder / FEATURES)
     arrays = {f"{name}/{key}": a for name, model in bundle.models.items() for key, a in model.arrays.items()}
     _save_arrays(arrays, folder / METHODS)
@@ -163,6 +163,7 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
 def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     # safetensors writes memory as it lies: an array in column order would come back scrambled.
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    path.chmod(0o644)  # safetensors gives its files to their owner alone
 
 
 def _graph_file(method: str, key: str) -> str:
@@ -211,7 +212,7 @@ def _read_gallery(folder: Path) -> Gallery:
     return Gallery(
         strings["id"],
         {name: strings[name] for name in LABELS},
-        Features(**load_file(folder / FEATURES)),
+        Features(**{name: array.astype(np.float32) for name, array in load_file(folder / FEATURES).items()}),
         table["thumbnail"].to_pylist(),
         strings["split"],
     )

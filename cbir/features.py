@@ -49,6 +49,15 @@ class Features:
 
 
 def extract(images: Sequence[Image.Image], backbone: Backbone) -> Features:
-    """Extracts the features of n RGB images."""
+    """Extracts the features of n RGB images.
+
+    Numbers are rounded to half precision, in which bundles store them: a photo has the same features before and after
+    it is stored, and as a query.
+    """
     color = np.array([describe_color(image) for image in images], np.float32).reshape(-1, COLOR_DIM)
-    return Features(backbone.embed(images), color)
+    return Features(_half_precision(backbone.embed(images)), _half_precision(color))
+
+
+def _half_precision(array: np.ndarray) -> np.ndarray:
+    limit = np.finfo(np.float16).max
+    return np.clip(array, -limit, limit).astype(np.float16).astype(np.float32)

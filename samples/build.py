@@ -1,10 +1,10 @@
 """Builds the embedded default's bundle from the drawn catalogue.
 
-    python -m samples.build --photos DIR [--colors CSV]
+    python -m samples.build --photos DIR
 
 Draws nothing: `samples.draw` does. The methods are fitted on the drawings and on the photos of `DIR`, folders
-`<type>/` of CC0 phone photos, so that they are good on real photos too; the photos themselves go nowhere. The CSV
-(`file_name,color,type`) tells their colours, as seen by eye; "other" stands for a colour outside the vocabulary.
+`<type>/` of CC0 phone photos, so that they are good on real photos too; the photos themselves go nowhere.
+`cc0_colors.csv` tells their colours, as seen by eye; "other" stands for a colour outside the vocabulary.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=EMBEDDED, help="folder of the bundle (default: the embedded one)")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        labelled = _with_colors(args.photos, Path(folder))
+        labelled = with_seen_colors(args.photos, COLORS_SEEN, Path(folder))
         config = run.Config(
             data=str(CATALOGUE),
             out=args.out,
@@ -43,9 +43,18 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _with_colors(photos: Path, folder: Path) -> Path:
-    """An image folder of links to the photos, with a labels file that adds the colours seen by eye."""
-    with COLORS_SEEN.open(encoding="utf-8", newline="") as file:
+def with_seen_colors(photos: Path, colors: Path, folder: Path) -> Path:
+    """Fills an empty folder with links to photos and a labels file that adds the colours seen by eye.
+
+    Args:
+        photos: folder of `<type>/*.jpg`.
+        colors: csv with `file_name,color`; photos that it does not list, or lists as "other", get no colour.
+        folder: where the links go.
+
+    Returns:
+        The folder, an image folder for `train.prepare_data`.
+    """
+    with colors.open(encoding="utf-8", newline="") as file:
         seen = {row["file_name"]: row["color"] for row in csv.DictReader(file)}
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

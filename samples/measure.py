@@ -2,12 +2,14 @@
 
     python -m samples.measure --queries QUERIES --photos PHOTOS
 
-QUERIES and PHOTOS are folders of labelled photos (see `train.prepare_data`). The queries search two galleries: the
-drawn catalogue, and PHOTOS indexed as `python app.py --photos` does, without using its labels. Labels only judge.
-Prints a table of precision@10 for every label that both sides have.
+QUERIES is a folder of CC0 phone photos, `<type>/*.jpg`, whose colours `queries_colors.csv` tells as seen by eye (photos
+of other colours than the six, or of several, judge the type alone). PHOTOS is a folder of labelled photos (see
+`train.prepare_data`). The queries search two galleries: the drawn catalogue, and PHOTOS indexed as
+`python app.py --photos` does. Labels only judge. Prints a table of precision@10.
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 from cbir.backbones import load_backbone
@@ -16,11 +18,14 @@ from cbir.gallery import Gallery
 from cbir.metrics import retrieval_metrics
 from cbir.pairs import LABELS, TASKS
 from cbir.similarity import SIMILARITIES, Model
+from samples.build import with_seen_colors
 from train.cli import run_main
 from train.embed import embed_dataset
 from train.evaluate import markdown
 from train.photos import index_folder
 from train.prepare_data import read_dataset
+
+COLORS_SEEN = Path(__file__).parent / "queries_colors.csv"
 
 
 def precision_at_10(queries: Gallery, bundle: Bundle, method: str, label: str) -> str:
@@ -44,7 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     shipped = load_bundle(args.bundle)
     backbone = load_backbone(shipped.manifest["backbone"]["name"])
-    queries, _ = embed_dataset(read_dataset(args.queries), backbone)
+    with tempfile.TemporaryDirectory() as folder:
+        labelled = with_seen_colors(args.queries, COLORS_SEEN, Path(folder))
+        queries, _ = embed_dataset(read_dataset(labelled), backbone)
     galleries = {"drawn catalogue": shipped, "photos": index_folder(args.photos, shipped, backbone)}
     header = ["method", *(f"{name} ({len(b.gallery):,}): {label}" for name, b in galleries.items() for label in LABELS)]
     rows = [
