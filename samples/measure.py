@@ -1,11 +1,12 @@
 """Measures the shipped methods on real photos that they were not fitted on.
 
-    python -m samples.measure --queries QUERIES --photos PHOTOS
+    python -m samples.measure --queries QUERIES --photos PHOTOS [--readme README.md]
 
 QUERIES is a folder of CC0 phone photos, `<type>/*.jpg`, whose colours `queries_colors.csv` tells as seen by eye (photos
 of other colours than the six, or of several, judge the type alone). PHOTOS is a folder of labelled photos (see
 `train.prepare_data`). The queries search two galleries: the drawn catalogue, and PHOTOS indexed as
-`python app.py --photos` does. Labels only judge. Prints a table of precision@10.
+`python app.py --photos` does. Labels only judge. Prints a table of precision@10, and writes it into the section
+"shipped" of a Markdown file.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from cbir.metrics import retrieval_metrics
 from cbir.pairs import LABELS, TASKS
 from cbir.similarity import SIMILARITIES, Model
 from samples.build import with_seen_colors
-from train.cli import run_main
+from train.cli import run_main, write_section
 from train.embed import embed_dataset
 from train.evaluate import markdown
 from train.photos import index_folder
@@ -46,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--bundle", help="folder of the bundle (default: the embedded one)")
     parser.add_argument("--queries", type=Path, required=True, help="labelled photos that ask")
     parser.add_argument("--photos", type=Path, required=True, help="labelled photos that are searched")
+    parser.add_argument("--readme", type=Path, help="write the table into this file too")
     args = parser.parse_args(argv)
     shipped = load_bundle(args.bundle)
     backbone = load_backbone(shipped.manifest["backbone"]["name"])
@@ -61,7 +63,10 @@ def main(argv: list[str] | None = None) -> int:
         ]
         for method in SIMILARITIES.values()
     ]
-    print(markdown(f"Precision@10 of {len(queries)} photos of {args.queries.name}", header, rows))
+    table = markdown(f"Precision@10 of {len(queries)} phone photos that no method was fitted on", header, rows)
+    print(table)
+    if args.readme:
+        write_section(args.readme, "shipped", f"Measured by `python -m samples.measure`. {table}")
     return 0
 
 

@@ -62,6 +62,24 @@ def test_more_photos_are_fitted_on_but_not_found(backbone, tmp_path):
     assert bundle.manifest["dataset"]["n_also_fit"] == 12
 
 
+def test_tables_go_into_their_section_of_a_file(backbone, tmp_path):
+    data = write_toy_photos(tmp_path / "photos")
+    run.main(["--data", str(data), "--out", str(tmp_path / "out")])
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- evaluation -->\nold\n<!-- /evaluation -->\nafter\n")
+    for _ in range(2):
+        evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- evaluation -->\nMeasured by")
+    assert text.endswith("<!-- /evaluation -->\nafter\n")
+    assert "old" not in text
+    assert text.count("| Cosine ") == 2
+    readme.write_text("no section")
+    with pytest.raises(CbirError, match="<!-- evaluation -->"):
+        evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
+    assert readme.read_text() == "no section"
+
+
 @pytest.mark.parametrize("share", ["0", "1", "-0.5"])
 def test_a_test_share_outside_0_to_1_is_refused(backbone, tmp_path, share):
     with pytest.raises(CbirError, match="test share between 0 and 1"):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from cbir.errors import CbirError
@@ -21,3 +22,22 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
         sys.exit(2)  # as argparse does
     except KeyboardInterrupt:
         sys.exit(130)  # as shells do
+
+
+def write_section(path: Path, name: str, text: str) -> None:
+    """Replaces what stands between `<!-- name -->` and `<!-- /name -->` in a file.
+
+    Raises:
+        CbirError: the file has no such section.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    content = path.read_text(encoding="utf-8")
+    before, opened, rest = content.partition(start)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise CbirError(
+            f"expected {start} and {end} in {path}, got at most one of them: add them where the text should go"
+        )
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(f"{before}{start}\n{text.strip()}\n{end}{after}", encoding="utf-8")
+    new.replace(path)

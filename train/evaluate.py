@@ -1,14 +1,16 @@
 """Judges a bundle on its test photos.
 
-    python -m train.evaluate --bundle BUNDLE
+    python -m train.evaluate --bundle BUNDLE [--readme README.md]
 
-prints the table of the published pair protocol and the retrieval table. Pairs are of two test photos; in retrieval
+prints the table of the published pair protocol and the retrieval table, and writes them into the section "evaluation"
+of a Markdown file. Pairs are of two test photos; in retrieval
 each test photo queries the train photos.
 
 Legend: m pairs, q queries, g gallery items.
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from cbir.gallery import Gallery
 from cbir.metrics import pair_metrics, retrieval_metrics
 from cbir.pairs import LABELS, PAIRS_PER_TASK, TASKS, Pairs, Task, sample_pairs
 from cbir.similarity import SIMILARITIES, Model, Similarity
-from train.cli import run_main
+from train.cli import run_main, write_section
 
 # Pearson and Spearman of the published table, task-blind, on 11,384 pairs; its split of photos is not known.
 PUBLISHED = {
@@ -138,18 +140,28 @@ def markdown(title: str, header: list[str], rows: list[list[str]]) -> str:
     return "\n".join([f"{title}:", "", lines[0], rule, *lines[1:]])
 
 
-def bundle_report(bundle: Bundle) -> dict[str, Any]:
-    """Judges a bundle with the seed that made it."""
-    return evaluate(bundle.gallery, bundle.models, bundle.manifest["seed"])
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", help="folder of the bundle; default: the embedded one")
-    report = bundle_report(load_bundle(parser.parse_args(argv).bundle))
-    print(pair_table(report), retrieval_table(report), sep="\n\n")
+    parser.add_argument("--readme", type=Path, help="write the tables into this file too")
+    args = parser.parse_args(argv)
+    bundle = load_bundle(args.bundle)
+    report = evaluate(bundle.gallery, bundle.models, bundle.manifest["seed"])
+    tables = f"{pair_table(report)}\n\n{retrieval_table(report)}"
+    print(tables)
+    if args.readme:
+        write_section(args.readme, "evaluation", f"{_provenance(bundle, report)}\n\n{tables}")
     return 0
+
+
+def _provenance(bundle: Bundle, report: dict[str, Any]) -> str:
+    protocol, data = report["protocol"], bundle.manifest["dataset"]
+    return (
+        f"Measured by `python -m train.evaluate` on the bundle of {data['n_photos']:,} photos (data `{data['name']}`, "
+        f"backbone `{bundle.manifest['backbone']['name']}`): fitted on {protocol['n_train']:,} photos, judged on "
+        f"{protocol['n_test']:,}, split by image with near duplicates on one side, seed {protocol['seed']}."
+    )
 
 
 if __name__ == "__main__":
