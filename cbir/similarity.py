@@ -293,6 +293,42 @@ def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model
     return _sigmoid(logits)
 
 
+def _fit_attributes_and_likeness(training: TrainingSet) -> Model:
+    """Logistic Regression on three numbers of a pair: agreement of each label, and cosine of the embeddings."""
+    from sklearn.linear_model import LogisticRegression
+
+    codes = _with_likeness(training.out_of_fold_posteriors, training.features)
+    arrays, settings = dict(training.attributes.arrays), training.attributes.settings
+    for key, pairs in _pairs_by_key(training).items():
+        evidence = _pair_evidence(codes[pairs.left, None], codes[pairs.right, None], Model(arrays, settings=settings))
+        x = np.stack(evidence, axis=-1).reshape(len(pairs), -1).astype(np.float64)
+        regression = LogisticRegression(C=PAIR_C, max_iter=1000).fit(x, pairs.same)
+        arrays[f"pairs.{key}.weights"] = regression.coef_[0].astype(np.float32)
+        arrays[f"pairs.{key}.offset"] = regression.intercept_.astype(np.float32)
+    return Model(arrays, settings=settings)
+
+
+def _encode_attributes_and_likeness(features: Features, model: Model) -> np.ndarray:
+    return _with_likeness(_encode_posteriors(features, model), features)
+
+
+def _with_likeness(posteriors: np.ndarray, features: Features) -> np.ndarray:
+    return np.concatenate([posteriors, unit(features.embedding)], axis=1)
+
+
+def _pair_evidence(queries: np.ndarray, gallery: np.ndarray, model: Model) -> list[np.ndarray]:
+    """Agreement of each label, then cosine: (..., q, p) and (..., g, p) -> matrices (..., q, g)."""
+    n_posteriors = _columns(model, LABELS[-1]).stop
+    parts = [*(_columns(model, label) for label in LABELS), slice(n_posteriors, None)]
+    return [queries[..., part] @ np.swapaxes(gallery[..., part], -1, -2) for part in parts]
+
+
+def _compare_attributes_and_likeness(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
+    weights, offset = model.arrays[f"pairs.{label}.weights"], model.arrays[f"pairs.{label}.offset"]
+    evidence = _pair_evidence(queries, gallery, model)
+    return _sigmoid(sum(weight * part for weight, part in zip(weights, evidence, strict=True)) + offset)
+
+
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)  # by tanh: no overflow at either end
 
@@ -336,9 +372,17 @@ SIMILARITIES: dict[str, Similarity] = {
     method.name: method
     for method in (
         Similarity(
+            "attributes_and_likeness",
+            "Attributes and likeness",
+            "Attribute agreement together with general likeness: of the photos that match, the most alike come first.",
+            _encode_attributes_and_likeness,
+            _compare_attributes_and_likeness,
+            _fit_attributes_and_likeness,
+        ),
+        Similarity(
             "attribute_agreement",
             "Attribute agreement",
-            "How probable it is that both photos show the same type and colour, by what each photo shows.",
+            "How probable it is that both photos show the same type and color, by what each photo shows.",
             _encode_posteriors,
             _compare_attribute_agreement,
             _fit_attribute_agreement,
@@ -375,4 +419,4 @@ SIMILARITIES: dict[str, Similarity] = {
         ),
     )
 }
-DEFAULT_METHOD = "attribute_agreement"
+DEFAULT_METHOD = "attributes_and_likeness"

@@ -4,6 +4,7 @@ import pytest
 
 from cbir.errors import BundleError, DataError
 from cbir.search import Retriever
+from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.photos import index_folder
 
@@ -27,7 +28,7 @@ def test_photos_without_labels_are_found_with_every_method(folder, toy_bundle, c
     assert "1 photos of" in capsys.readouterr().out
     assert set(bundle.gallery.labels["type"]) == {""}
     retriever = Retriever(bundle, backbone)
-    assert len(retriever.methods) == 5
+    assert len(retriever.methods) == len(SIMILARITIES)
     for method in retriever.methods:
         result = retriever.search(toy_photo("red", "pants", 77), method.name, "type", k=3)
         if method.is_learned:  # the toy embedding's cosine does not know clothes
