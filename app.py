@@ -18,7 +18,7 @@ from pathlib import Path
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from cbir.backbones import load_backbone
-from cbir.bundle import load_bundle
+from cbir.bundle import open_bundle
 from cbir.errors import CbirError
 from cbir.search import Retriever
 from cbir.ui import build_demo, launch
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until stopped; 2 when the user has to mend something first."""
     args = parse_args(argv)
     try:
-        bundle = load_bundle(args.bundle)
+        bundle = open_bundle(args.bundle)
         backbone = load_backbone(bundle.manifest["backbone"]["name"], args.weights)
         if args.photos:
             bundle = index_folder(args.photos, bundle, backbone)

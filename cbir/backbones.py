@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from cbir.errors import BackboneError, UnknownNameError
+from cbir import hub
+from cbir.errors import BackboneError, HubError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     StateDict = dict[str, torch.Tensor]
 
 BATCH_SIZE = 32
-HUB_TIMEOUT = 5.0  # seconds to wait for the Hub's first answer; its client alone would retry for 23 s and more
+WEIGHTS = "model.safetensors"  # the name of every weights file of timm on the Hub
 
 
 @dataclass(frozen=True)
@@ -268,32 +269,19 @@ def _read_safetensors(path: Path) -> "StateDict":
 
 def _read_hub_weights(spec: BackboneSpec) -> tuple[str, "StateDict"]:
     """Reads the file that timm names for these weights, from the Hub's cache or else from the Hub."""
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.utils import get_session
-
     config = _import_timm().get_pretrained_cfg(spec.timm_id)
     repo = config.hf_hub_id if config else None
     if not repo:
         raise BackboneError(f"timm names no pretrained weights for {spec.timm_id}: give --weights FILE")
     repo = f"timm/{spec.timm_id}" if repo == "timm/" else repo
-    cached = try_to_load_from_cache(repo, "model.safetensors")
-    if isinstance(cached, str):
-        return f"hub {repo}", _read_safetensors(Path(cached))
-    hint = "connect to the Hub once, or give --weights FILE, or take --backbone efficientnet-lite0"
     try:
-        # The client retries a dead connection for long, and its errors come from the HTTP library that it
-        # happens to use, so one short question goes first.
-        get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
-    except Exception as error:
+        path = hub.cached_file(repo, WEIGHTS) or hub.download(repo, [WEIGHTS])[0]
+    except HubError as error:
         raise BackboneError(
-            f"weights of {spec.name} are not cached and the Hub ({constants.ENDPOINT}) cannot be reached "
-            f"({type(error).__name__}): {hint}"
+            f"weights of {spec.name} are not cached and cannot be downloaded: {error}; connect to the Hub once, or "
+            "give --weights FILE, or take --backbone efficientnet-lite0"
         ) from None
-    try:
-        return f"hub {repo}", _read_safetensors(Path(hf_hub_download(repo, "model.safetensors")))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise BackboneError(f"weights of {spec.name} cannot be downloaded from {repo}: {error}; {hint}") from None
+    return f"hub {repo}", _read_safetensors(path)
 
 
 def _load_strictly(module: "torch.nn.Module", state: "StateDict", name: str) -> None:

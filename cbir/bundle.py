@@ -15,7 +15,7 @@ import json
 import platform
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,8 +27,9 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from cbir import hub
 from cbir.color import COLOR_DIM, COLOR_VERSION
-from cbir.errors import BundleError
+from cbir.errors import BundleError, HubUnreachableError
 from cbir.features import Features
 from cbir.gallery import Gallery
 from cbir.pairs import LABELS
@@ -53,11 +54,13 @@ class Bundle:
         models: fitted methods by name.
         manifest: what made it; keys as `save_bundle` writes them, of which `backbone`, `dataset` and `metrics` come
             from whoever made the bundle.
+        notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
     """
 
     gallery: Gallery
     models: dict[str, Model]
     manifest: dict[str, Any]
+    notice: str | None = None
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
@@ -105,16 +108,38 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
     return folder
 
 
+def open_bundle(source: str | Path | None = None) -> Bundle:
+    """Loads a bundle for serving: as `load_bundle`, but an unreachable Hub is no reason not to serve.
+
+    Then the cached snapshot is taken if there is one, else the embedded default, with a notice that says so.
+
+    Raises:
+        BundleError, HubError: as `load_bundle`, save that the Hub does not answer.
+    """
+    try:
+        return load_bundle(source)
+    except HubUnreachableError as error:
+        repo, revision = hub.parse_repo(str(source))
+        if (manifest := hub.cached_file(repo, MANIFEST, revision)) and _is_complete(manifest.parent):
+            notice = f"{error}: this is the copy of {source} that was downloaded earlier."
+            return replace(load_bundle(manifest.parent), notice=notice)
+        return replace(load_bundle(), notice=f"{error}: instead of {source}, this is the embedded catalogue.")
+
+
 def load_bundle(source: str | Path | None = None) -> Bundle:
     """Loads and checks a bundle.
 
     Args:
-        source: a local folder; None for the embedded default.
+        source: a local folder, or `user/repo[@revision]` on the Hub; None for the embedded default. Of the Hub only
+            the bundle's own files are downloaded, once; a full commit hash that is cached is not asked about again.
 
     Raises:
         BundleError: it is missing, damaged, or made by another version; the message says which check failed.
+        HubError: the Hub refuses; HubUnreachableError: it does not answer.
     """
     folder = EMBEDDED if source is None else Path(source)
+    if not folder.exists() and (repo := hub.parse_repo(str(source))):
+        folder = _download(*repo)
     manifest = _read_manifest(folder)
     _check_files(folder, manifest)
     try:
@@ -126,6 +151,25 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
         ) from error
     _check_shapes(folder, manifest, gallery)
     return Bundle(gallery, models, manifest)
+
+
+def _download(repo: str, revision: str | None) -> Path:
+    """Makes the Hub's cache hold a bundle: the folder of its snapshot."""
+    if hub.is_commit(revision):
+        cached = hub.cached_file(repo, MANIFEST, revision)
+        if cached and _is_complete(cached.parent):
+            return cached.parent
+    folder = hub.download(repo, [MANIFEST], revision)[0].parent
+    # The snapshot's folder is named after the commit: a branch that moves meanwhile cannot mix two bundles.
+    hub.download(repo, _needed_files(_read_manifest(folder)), folder.name)
+    return folder
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        return all((folder / name).is_file() for name in _needed_files(_read_manifest(folder)))
+    except BundleError:
+        return False
 
 
 def _is_replaceable(folder: Path) -> bool:
@@ -189,13 +233,18 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def _needed_files(manifest: dict[str, Any]) -> list[str]:
+    """Names of the files that a search needs, besides the manifest."""
+    graphs = [_graph_file(name, key) for name, method in manifest["methods"].items() for key in method["graphs"]]
+    return sorted([GALLERY, FEATURES, METHODS, *graphs])
+
+
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
-    needed = {GALLERY, FEATURES, METHODS}
-    needed |= {_graph_file(name, key) for name, method in manifest["methods"].items() for key in method["graphs"]}
-    unlisted = needed - set(manifest["files"])
+    needed = _needed_files(manifest)
+    unlisted = set(needed) - set(manifest["files"])
     if unlisted:
         raise BundleError(f"the manifest of {folder} does not list {', '.join(sorted(unlisted))}: build it again")
-    for name in sorted(needed):
+    for name in needed:
         path, expected = folder / name, manifest["files"][name]
         if not path.is_file():
             raise BundleError(f"bundle {folder} lacks the file {name}: build or download it again")

@@ -5,7 +5,9 @@
     ├── UnknownNameError  no method, task, backbone or id of that name
     ├── BackboneError     weights are missing or do not fit the network
     ├── BundleError       a bundle is missing, damaged or made for something else
-    └── DataError         a dataset is not laid out as expected
+    ├── DataError         a dataset is not laid out as expected
+    └── HubError          the Hub refuses
+        └── HubUnreachableError  the Hub does not answer
 
 Each message says what was expected, what came and what to do. Scripts print it and exit with 2, the app
 shows it as `gr.Error`. Everything else that is raised is a bug and stays loud.
@@ -47,3 +49,11 @@ class BundleError(CbirError):
 
 class DataError(CbirError):
     """A dataset is not laid out as expected."""
+
+
+class HubError(CbirError):
+    """The Hub refuses."""
+
+
+class HubUnreachableError(HubError):
+    """The Hub does not answer."""

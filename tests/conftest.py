@@ -22,6 +22,7 @@ from cbir.bundle import Bundle
 from cbir.features import extract
 from cbir.gallery import Gallery
 from cbir.search import Retriever
+from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
 from train.fit import fit_methods
 
@@ -147,6 +148,26 @@ def url(retriever: Retriever) -> Iterator[str]:
     with warnings.catch_warnings():  # Gradio leaves event loops and sockets to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+    """A stand-in of the Hub that the Hub's client talks to, with an empty cache and no waiting between retries."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    server = HubServer()
+    # The client reads its environment when it is imported; afterwards these are where it looks.
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 def _jpeg(image: Image.Image) -> bytes:

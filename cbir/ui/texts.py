@@ -42,8 +42,8 @@ def heading(bundle: Bundle) -> str:
 def notices(bundle: Bundle) -> str:
     """What a visitor should know about this bundle, as HTML; empty when there is nothing to say."""
     parts = []
-    if message := getattr(bundle, "notice", None):
-        parts.append(f"<div class='notice' role='status'>{escape(message)}</div>")
+    if bundle.notice:
+        parts.append(f"<div class='notice' role='status'>{escape(bundle.notice)}</div>")
     if bundle.manifest.get("dataset", {}).get("is_drawn"):
         parts.append(
             f"<details class='notice'><summary>{DRAWN_SHORT} <b>{DRAWN_HOW}</b></summary>"
