@@ -1,55 +1,283 @@
-"""How good scores are: on labelled pairs, and as rankings.
+"""How good scores are: on labelled pairs, and as rankings; and how far chance could move these figures.
 
-Legend: m pairs, q queries, g gallery items.
+Intervals come from the bootstrap over *clusters*: photos, or groups of photos that show the same thing. Queries are
+resampled with their cluster. A pair has two photos and weighs the product of their multiplicities (the pigeonhole
+bootstrap: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 2007), since pairs that share a photo are not
+independent; where single pairs differ more than photos do, these intervals are too wide rather than too narrow.
+
+Legend: m pairs, q queries, g gallery items, n photos, b replicates.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
-from scipy import stats
+
+ECE_BINS = 15  # of equal width on [0, 1]
+CHUNK = 100  # replicates at a time: bounds memory
 
 
-def pair_metrics(scores: np.ndarray, same: np.ndarray) -> dict[str, float]:
-    """Correlation of scores with the pairs' labels, as published.
+# --- pairs ---------------------------------------------------------------------------------------------------------
+
+
+def pair_metrics(scores: np.ndarray, same: np.ndarray, is_probability: bool = False) -> dict[str, float]:
+    """How well scores tell pairs of the same label from others.
 
     Args:
         scores: (m,) float, finite.
         same: (m,) bool.
+        is_probability: whether scores are probabilities, whose calibration can be judged.
 
     Returns:
-        "pearson" and "spearman"; nan where scores or labels are constant.
+        "pearson" and "spearman" of scores and labels, as published, "roc_auc" (ties count half) and, for
+        probabilities, "ece": the expected calibration error over `ECE_BINS` bins of equal width, i.e. the mean over
+        pairs of |mean score - share of the same label| of the pair's bin (Naeini et al., 2015). nan where scores or
+        labels are constant, but for "ece".
     """
-    if np.ptp(scores) == 0 or same.all() or not same.any():
-        return {"pearson": float("nan"), "spearman": float("nan")}
+    found = weighted_pair_metrics(scores, same, np.ones((1, len(scores))), is_probability)
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def weighted_pair_metrics(
+    scores: np.ndarray, same: np.ndarray, weights: np.ndarray, is_probability: bool = False
+) -> dict[str, np.ndarray]:
+    """`pair_metrics` of b samples at once: a pair of weight w counts as w equal pairs.
+
+    Args:
+        scores: (m,) float, finite.
+        same: (m,) bool.
+        weights: (b, m), not negative.
+        is_probability: as in `pair_metrics`.
+
+    Returns:
+        For each metric (b,) float64.
+    """
+    order = np.argsort(scores, kind="stable")
+    ranked, y = scores[order].astype(np.float64), same[order]
+    w = weights[:, order].astype(np.float64)
+    starts = np.flatnonzero(np.r_[True, np.diff(ranked) != 0][: len(ranked)])  # of runs of equal scores
+    values = ranked[starts]
+    positive = np.add.reduceat(w * y, starts, axis=1)
+    total = np.add.reduceat(w, starts, axis=1)
+    negative = total - positive
+    # Weighted midranks, but for a constant: correlations do not see it.
+    ranks = np.cumsum(total, axis=1) - total / 2
+    below = np.cumsum(negative, axis=1) - negative / 2
+    n_positive, n_negative = positive.sum(axis=1), negative.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        metrics = {
+            "pearson": _correlation(np.broadcast_to(values, total.shape), positive, total),
+            "spearman": _correlation(ranks, positive, total),
+            "roc_auc": np.where(
+                (total > 0).sum(axis=1) > 1, (positive * below).sum(axis=1) / (n_positive * n_negative), np.nan
+            ),
+        }
+        if is_probability:
+            bins = _bins(values)
+            gaps = [np.abs((total * values - positive)[:, bins == k].sum(axis=1)) for k in np.unique(bins)]
+            metrics["ece"] = np.sum(gaps, axis=0) / total.sum(axis=1)
+    return metrics
+
+
+def _correlation(x: np.ndarray, positive: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Pearson correlation of values (b, v) with labels, given the weights of positives and of all: (b,)."""
+    weight = total.sum(axis=1, keepdims=True)
+    centred = x - (x * total).sum(axis=1, keepdims=True) / weight
+    share = positive.sum(axis=1) / weight[:, 0]
+    covariance = (centred * positive).sum(axis=1) / weight[:, 0]
+    variance = (centred**2 * total).sum(axis=1) / weight[:, 0]
+    # One value alone leaves rounding errors, whose correlation means nothing.
+    varies = (total > 0).sum(axis=1) > 1
+    return np.where(varies, covariance / np.sqrt(variance * share * (1 - share)), np.nan)
+
+
+def _bins(probabilities: np.ndarray) -> np.ndarray:
+    return np.clip((probabilities * ECE_BINS).astype(int), 0, ECE_BINS - 1)
+
+
+def reliability(scores: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
+    """The reliability curve of probabilities: its points are the bins of "ece" that hold pairs.
+
+    Returns:
+        "mean_score", "share_same" and "n_pairs", each (bins,).
+    """
+    bins = _bins(scores)
+    filled = np.unique(bins)
     return {
-        "pearson": float(stats.pearsonr(scores, same).statistic),
-        "spearman": float(stats.spearmanr(scores, same).statistic),
+        "mean_score": np.array([scores[bins == k].mean(dtype=np.float64) for k in filled]),
+        "share_same": np.array([same[bins == k].mean() for k in filled]),
+        "n_pairs": np.array([np.sum(bins == k) for k in filled]),
     }
 
 
-def retrieval_metrics(scores: np.ndarray, relevance: np.ndarray) -> dict[str, float]:
-    """Quality of the rankings that scores give.
+def precision_recall(scores: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
+    """The precision-recall curve of pairs: one point for each score that occurs, from the highest.
 
-    Queries without any relevant item cannot be answered: they are left out and counted.
+    Returns:
+        "recall", "precision" and "threshold", each (points,).
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])  # of each run of equal scores
+    found = np.cumsum(same[order])[last]
+    return {"recall": found / same.sum(), "precision": found / (last + 1), "threshold": scores[order][last]}
+
+
+# --- rankings ------------------------------------------------------------------------------------------------------
+
+
+def query_metrics(scores: np.ndarray, relevance: np.ndarray) -> dict[str, np.ndarray]:
+    """Quality of the ranking that each query gets.
 
     Args:
         scores: (q, g) float.
         relevance: (q, g) bool.
 
     Returns:
-        "precision@1" and "precision@10" (share of relevant items among the first k), "map" (mean over queries of
-        the average precision over the whole gallery), "n_queries" and "n_skipped".
+        For each metric (q,) float64, nan for queries without any relevant item, which cannot be answered:
+        "precision@1", "precision@10" (share of relevant items among the first k), "recall@5", "recall@10" (1 where at
+        least one of the first k is relevant, as in metric learning: with hundreds of relevant items, the share of
+        those found says little), "map" (average precision over the whole gallery) and "ndcg@10" (discounted
+        cumulative gain by that of the best order; Järvelin and Kekäläinen, 2002).
     """
-    answerable = relevance.any(axis=1)
-    scores, relevance = scores[answerable], relevance[answerable]
-    counts = {"n_queries": int(answerable.sum()), "n_skipped": int((~answerable).sum())}
-    if not len(scores):
-        return {"precision@1": float("nan"), "precision@10": float("nan"), "map": float("nan"), **counts}
     # Stable sort of the negated scores: ties keep gallery order, which is by id.
     ranked = np.take_along_axis(relevance, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    n_relevant = ranked.sum(axis=1)
     precision = ranked.cumsum(axis=1) / np.arange(1, ranked.shape[1] + 1)
-    average_precision = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
+    first = ranked[:, :10]
+    discounts = 1 / np.log2(np.arange(2, first.shape[1] + 2))
+    best = np.r_[0, np.cumsum(discounts)][np.minimum(n_relevant, first.shape[1])]
+    with np.errstate(invalid="ignore"):
+        metrics = {
+            "precision@1": ranked[:, 0].astype(np.float64),
+            "precision@10": first.mean(axis=1),
+            "recall@5": ranked[:, :5].any(axis=1).astype(np.float64),
+            "recall@10": first.any(axis=1).astype(np.float64),
+            "map": (precision * ranked).sum(axis=1) / n_relevant,
+            "ndcg@10": first @ discounts / best,
+        }
+    return {name: np.where(n_relevant > 0, values, np.nan) for name, values in metrics.items()}
+
+
+def retrieval_metrics(scores: np.ndarray, relevance: np.ndarray) -> dict[str, float]:
+    """Means of `query_metrics` over the queries that can be answered, nan where there are none.
+
+    Returns:
+        The means, "n_queries" (that can be answered) and "n_skipped" (the others).
+    """
+    by_query = query_metrics(scores, relevance)
+    answerable = relevance.any(axis=1)
     return {
-        "precision@1": float(ranked[:, 0].mean()),
-        "precision@10": float(ranked[:, :10].mean()),
-        "map": float(average_precision.mean()),
-        **counts,
+        **{name: float(values[answerable].mean()) if answerable.any() else np.nan for name, values in by_query.items()},
+        "n_queries": int(answerable.sum()),
+        "n_skipped": int((~answerable).sum()),
     }
+
+
+# --- intervals -----------------------------------------------------------------------------------------------------
+
+
+def resample(clusters: np.ndarray, replicates: int, seed: int) -> np.ndarray:
+    """Draws as many clusters as there are, with replacement, `replicates` times.
+
+    Args:
+        clusters: (n,) cluster of each photo.
+        replicates: b.
+        seed: the same seed gives the same draws.
+
+    Returns:
+        (b, n) float32, how many times each photo was drawn: equal within a cluster.
+    """
+    names, member = np.unique(clusters, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=replicates)
+    return drawn.astype(np.float32)[:, member]
+
+
+def bootstrap_pairs(
+    scores: np.ndarray,
+    same: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    clusters: np.ndarray,
+    drawn: np.ndarray,
+    is_probability: bool = False,
+) -> dict[str, np.ndarray]:
+    """Replicates of `pair_metrics`, photos resampled.
+
+    Args:
+        scores: (m,) float, finite.
+        same: (m,) bool.
+        left: (m,) int, photo of each pair.
+        right: (m,) int, the other.
+        clusters: (n,) cluster of each photo.
+        drawn: (b, n) from `resample`.
+        is_probability: as in `pair_metrics`.
+
+    Returns:
+        For each metric (b,) float64; nan where a replicate leaves one label only.
+    """
+    within = clusters[left] == clusters[right]  # one draw brings both photos
+    parts = []
+    for chunk in _chunks(drawn):
+        weights = chunk[:, left] * np.where(within, 1, chunk[:, right])
+        parts.append(weighted_pair_metrics(scores, same, weights, is_probability))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def bootstrap_means(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Replicates of the mean over queries.
+
+    Args:
+        values: (q,) float, nan where a query does not count.
+        drawn: (b, q) from `resample`.
+
+    Returns:
+        (b,) float64; nan where a replicate has no query that counts.
+    """
+    counts = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return drawn[:, counts].astype(np.float64) @ values[counts] / drawn[:, counts].sum(axis=1, dtype=np.float64)
+
+
+def _chunks(drawn: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(drawn), CHUNK):
+        yield drawn[start : start + CHUNK]
+
+
+def interval(value: float, replicates: np.ndarray, is_biased: bool = False) -> tuple[float, float]:
+    """The 95 % interval of a figure: percentiles of its replicates.
+
+    Args:
+        value: of the whole sample.
+        replicates: (b,) float; nan ones are left out.
+        is_biased: for figures that resampling raises, as it does the calibration error: the replicates are first
+            moved so that their mean is the figure, and the interval ends at 0.
+
+    Returns:
+        (low, high); nan where there are no replicates.
+    """
+    known = replicates[~np.isnan(replicates)]
+    if not len(known) or np.isnan(value):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, (2.5, 97.5))
+    if is_biased:
+        shift = known.mean() - value
+        low, high = max(low - shift, 0.0), high - shift
+    return float(low), float(high)
+
+
+def difference(value: float, replicates: np.ndarray) -> dict[str, float]:
+    """Whether a difference of two figures could be chance, from replicates on the same resamples.
+
+    Args:
+        value: the difference in the whole sample.
+        replicates: (b,) differences; nan ones are left out.
+
+    Returns:
+        "value", "low", "high" (95 %) and "p": two-sided, twice the share of replicates on the other side of 0 or on
+        it, of at least 2 / (b + 1).
+    """
+    low, high = interval(value, replicates)
+    known = replicates[~np.isnan(replicates)]
+    tail = min((known <= 0).sum(), (known >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (len(known) + 1)) if len(known) and not np.isnan(value) else float("nan")
+    return {"value": value, "low": low, "high": high, "p": p}
