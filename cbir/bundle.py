@@ -3,8 +3,9 @@
     manifest.json         what made the bundle, and sha256 and size of every other file
     gallery.parquet       id, type, color, split, thumbnail (JPEG), a row a photo
     features.safetensors  embedding (g, d) and color (g, c), float16, in the same order
-    methods.safetensors   the arrays of fitted methods, named <method>/<array>
+    methods.safetensors   the arrays of fitted methods, named <method>/<array>, and of `familiarity` (cbir.confidence)
     <method>.<key>.onnx   the forests
+    report.json           how good the methods are (train.evaluate); may be absent
 
 Nothing here runs code when it is loaded. Loading checks the schema version, then sizes and hashes, then shapes, and
 says which check failed.
@@ -42,6 +43,8 @@ MANIFEST = "manifest.json"
 GALLERY = "gallery.parquet"
 FEATURES = "features.safetensors"
 METHODS = "methods.safetensors"
+REPORT = "report.json"
+FAMILIARITY = "familiarity"
 _LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetensors", "pillow")
 
 
@@ -52,14 +55,18 @@ class Bundle:
     Attributes:
         gallery: what is searched.
         models: fitted methods by name.
-        manifest: what made it; keys as `save_bundle` writes them, of which `backbone`, `dataset` and `metrics` come
-            from whoever made the bundle.
+        manifest: what made it; keys as `save_bundle` writes them, of which `backbone` and `dataset` come from whoever
+            made the bundle.
+        familiarity: tells photos of clothes from others, see `cbir.confidence`; None where that was not fitted.
+        report: how good the methods are, as `train.evaluate` writes it; None where they were not judged.
         notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
     """
 
     gallery: Gallery
     models: dict[str, Model]
     manifest: dict[str, Any]
+    familiarity: Model | None = None
+    report: dict[str, Any] | None = None
     notice: str | None = None
 
 
@@ -90,6 +97,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
                 name: {"arrays": sorted(m.arrays), "graphs": sorted(m.graphs), "settings": m.settings}
                 for name, m in bundle.models.items()
             },
+            **_described_familiarity(bundle.familiarity),
             "libraries": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
             "files": {
                 path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(new.iterdir())
@@ -144,13 +152,16 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
     _check_files(folder, manifest)
     try:
         gallery = _read_gallery(folder)
-        models = _read_models(folder, manifest)
+        arrays = load_file(folder / METHODS)
+        models = _read_models(folder, manifest, arrays)
+        familiarity = _read_familiarity(manifest, arrays)
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8")) if REPORT in manifest["files"] else None
     except (pa.ArrowException, SafetensorError, KeyError, OSError) as error:
         raise BundleError(
             f"bundle {folder} cannot be read ({type(error).__name__}: {error}): build it again"
         ) from error
     _check_shapes(folder, manifest, gallery)
-    return Bundle(gallery, models, manifest)
+    return Bundle(gallery, models, manifest, familiarity, report)
 
 
 def bundle_files(folder: str | Path) -> dict[str, Path]:
@@ -209,11 +220,16 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     pq.write_table(table, folder / GALLERY)
     features = {name: getattr(gallery.features, name).astype(np.float16) for name in ("embedding", "color")}
     _save_arrays(features, folder / FEATURES)
-    arrays = {f"{name}/{key}": a for name, model in bundle.models.items() for key, a in model.arrays.items()}
+    models = {**bundle.models, **({FAMILIARITY: bundle.familiarity} if bundle.familiarity else {})}
+    arrays = {f"{name}/{key}": a for name, model in models.items() for key, a in model.arrays.items()}
     _save_arrays(arrays, folder / METHODS)
     for name, model in bundle.models.items():
         for key, graph in model.graphs.items():
             (folder / _graph_file(name, key)).write_bytes(graph)
+    if bundle.report is not None:
+        # No nan, which is no JSON; one line, since nobody reads it unformatted and it is sent to browsers.
+        text = json.dumps(bundle.report, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        (folder / REPORT).write_text(text + "\n", encoding="utf-8")
 
 
 def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
@@ -246,9 +262,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _needed_files(manifest: dict[str, Any]) -> list[str]:
-    """Names of the files that a search needs, besides the manifest."""
+    """Names of the files that the app needs, besides the manifest."""
     graphs = [_graph_file(name, key) for name, method in manifest["methods"].items() for key in method["graphs"]]
-    return sorted([GALLERY, FEATURES, METHODS, *graphs])
+    return sorted([GALLERY, FEATURES, METHODS, *graphs, *({REPORT} & set(manifest["files"]))])
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
@@ -279,8 +295,7 @@ def _read_gallery(folder: Path) -> Gallery:
     )
 
 
-def _read_models(folder: Path, manifest: dict[str, Any]) -> dict[str, Model]:
-    arrays = load_file(folder / METHODS)
+def _read_models(folder: Path, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Model]:
     models = {}
     for name, method in manifest["methods"].items():
         if name not in SIMILARITIES:
@@ -291,6 +306,17 @@ def _read_models(folder: Path, manifest: dict[str, Any]) -> dict[str, Model]:
             method["settings"],
         )
     return models
+
+
+def _described_familiarity(model: Model | None) -> dict[str, Any]:
+    return {FAMILIARITY: {"arrays": sorted(model.arrays), "settings": model.settings}} if model else {}
+
+
+def _read_familiarity(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model | None:
+    if FAMILIARITY not in manifest:
+        return None
+    described = manifest[FAMILIARITY]
+    return Model({key: arrays[f"{FAMILIARITY}/{key}"] for key in described["arrays"]}, settings=described["settings"])
 
 
 def _check_shapes(folder: Path, manifest: dict[str, Any], gallery: Gallery) -> None:

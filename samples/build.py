@@ -15,8 +15,8 @@ from pathlib import Path
 from cbir.bundle import EMBEDDED
 from train import run
 from train.cli import run_main
-from train.evaluate import pair_table, retrieval_table
 from train.prepare_data import COLORS
+from train.tables import tables
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 COLORS_SEEN = Path(__file__).parent / "cc0_colors.csv"
@@ -38,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
             title="Drawn catalogue",
             is_drawn=True,
         )
-        _, report = run.train(config)
-    print(pair_table(report), retrieval_table(report), sep="\n\n")
+        bundle = run.train(config)
+    print(tables(bundle.report))
     return 0
 
 

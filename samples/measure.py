@@ -22,9 +22,9 @@ from cbir.similarity import SIMILARITIES, Model
 from samples.build import with_seen_colors
 from train.cli import run_main, write_section
 from train.embed import embed_dataset
-from train.evaluate import markdown
 from train.photos import index_folder
 from train.prepare_data import read_dataset
+from train.tables import markdown
 
 COLORS_SEEN = Path(__file__).parent / "queries_colors.csv"
 

@@ -3,6 +3,7 @@
 The toy photos are generated: a shape for the type, a fill for the colour, on a grey ground with noise.
 """
 
+import dataclasses
 import gc
 import hashlib
 import io
@@ -19,12 +20,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cbir.bundle import Bundle
-from cbir.features import extract
+from cbir.confidence import fit_familiarity
+from cbir.features import Features, extract
 from cbir.gallery import Gallery
 from cbir.search import Retriever
 from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
 from train.fit import fit_methods
+from train.not_clothes import not_clothes
 
 TOY_COLORS = {"red": (200, 30, 40), "blue": (40, 60, 190), "white": (245, 245, 240)}
 TOY_SHAPES = {
@@ -122,9 +125,14 @@ def toy_bundle() -> Bundle:
         "backbone": ToyBackbone().describe(),
         "dataset": dataset,
         "seed": 0,
-        "metrics": evaluate(gallery, models, seed=0),
     }
-    return Bundle(gallery, models, manifest)
+    pictures = {
+        use: {kind: extract(images, ToyBackbone()) for kind, images in not_clothes(2, seed).items()}
+        for seed, use in enumerate(("level", "judge"))
+    }
+    others = Features.concatenate(list(pictures["level"].values()))
+    bundle = Bundle(gallery, models, manifest, fit_familiarity(gallery.features.take(train), others, seed=0))
+    return dataclasses.replace(bundle, report=evaluate(bundle, pictures, replicates=50))
 
 
 @pytest.fixture(scope="session")

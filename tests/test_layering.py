@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Each may import those before it.
 ORDER = [
-    *("errors", "cache", "hub", "images", "backbones", "color", "features", "pairs", "similarity"),
+    *("errors", "cache", "hub", "images", "backbones", "color", "features", "pairs", "similarity", "confidence"),
     *("gallery", "index", "metrics", "bundle", "search", "doctor", "ui"),
 ]
 

@@ -68,10 +68,13 @@ def test_public_on_request(hub, saved):
 def test_the_card_tells_what_was_measured(hub, saved, toy_bundle):
     publish(saved, REPO)
     card = ModelCard(head(hub)[1]["README.md"].decode())
-    report = toy_bundle.manifest["metrics"]
+    report = toy_bundle.report
     found = {(r.metric_name, r.metric_value) for r in card.data.eval_results}
-    value = report["retrieval"]["cosine"]["type"]["map"]
-    assert ("map (type), Cosine", round(value, 4)) in found
+    value, low, high = report["retrieval"]["cosine"]["type"]["map"]
+    assert ("map (type), Cosine", value) in found
+    intervals = {r.metric_name: r.metric_args["interval_95"] for r in card.data.eval_results}
+    assert intervals["map (type), Cosine"] == [low, high]
+    assert low < value < high
     assert {r.dataset_split for r in card.data.eval_results} == {"test"}
     assert "**The pictures are drawings, not photos.**" in card.text
     assert f"judged on {report['protocol']['n_test']}" in card.text

@@ -1,15 +1,15 @@
-"""The model card of a bundle: what it is, how to use it, how good it is. Everything in it comes from the manifest."""
+"""The model card of a bundle: what it is, how to use it, how good it is. All of it comes from manifest and report."""
 
 from typing import Any
 
 from cbir.bundle import Bundle
 from cbir.pairs import TASKS
 from cbir.similarity import SIMILARITIES
-from train.evaluate import pair_table, provenance, retrieval_table
+from train.tables import evaluation_section
 from train.upload import MARK
 
 # Names that the Hub's metric catalogue knows, where it does.
-PAIR_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
+PAIR_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr", "roc_auc": "roc_auc"}
 RETRIEVAL_METRICS = {"precision@1": "precision_at_1", "precision@10": "precision_at_10", "map": "map"}
 
 
@@ -17,19 +17,19 @@ def model_card(bundle: Bundle, repo: str) -> str:
     """The card as Markdown with metadata in front: the same bundle always gives the same text.
 
     Args:
-        bundle: from `train.run`; without metrics, the card says that there are none.
+        bundle: from `train.run`; without a report, the card says that there are none.
         repo: `user/repo`, for the commands.
     """
     from huggingface_hub import ModelCardData
 
     manifest = bundle.manifest
-    report = manifest.get("metrics")
+    report = bundle.report
     data = ModelCardData(
         license="mit",
         library_name="apparel-cbir",
         pipeline_tag="image-feature-extraction",
         tags=["image-retrieval", "visual-search", "image-similarity", "fashion"],
-        metrics=list(PAIR_METRICS.values()) if report else None,
+        metrics=[*PAIR_METRICS.values(), *RETRIEVAL_METRICS.values()] if report else None,
         model_name=manifest["title"],
         eval_results=_eval_results(manifest, report) if report else None,
     )
@@ -39,7 +39,7 @@ def model_card(bundle: Bundle, repo: str) -> str:
 def _eval_results(manifest: dict[str, Any], report: dict[str, Any]) -> list[Any]:
     from huggingface_hub import EvalResult
 
-    def result(task: str, metric: str, name: str, value: float, method: str) -> EvalResult:
+    def result(task: str, metric: str, name: str, figure: list[float], method: str) -> EvalResult:
         return EvalResult(
             task_type="image-feature-extraction",
             task_name=task,
@@ -49,7 +49,8 @@ def _eval_results(manifest: dict[str, Any], report: dict[str, Any]) -> list[Any]
             dataset_revision=manifest["dataset"].get("revision"),
             metric_type=metric,
             metric_name=f"{name}, {SIMILARITIES[method].label}",
-            metric_value=round(value, 4),
+            metric_value=figure[0],
+            metric_args={"interval_95": figure[1:]},
         )
 
     results = []
@@ -61,7 +62,7 @@ def _eval_results(manifest: dict[str, Any], report: dict[str, Any]) -> list[Any]
         for task, metrics in tasks.items():
             shown = f"Retrieval, {TASKS[task].label.lower()}"
             results += [result(shown, t, f"{m} ({task})", metrics[m], method) for m, t in RETRIEVAL_METRICS.items()]
-    return [r for r in results if r.metric_value == r.metric_value]  # nan: not measurable, e.g. constant scores
+    return [r for r in results if r.metric_value is not None]  # None: not measurable, e.g. constant scores
 
 
 def _text(bundle: Bundle, report: dict[str, Any] | None, repo: str) -> str:
@@ -77,7 +78,7 @@ def _text(bundle: Bundle, report: dict[str, Any] | None, repo: str) -> str:
         for row in [["", *(type_ or "unknown" for type_ in types)], ["---"] * (len(types) + 1), *rows]
     )
     measured = (
-        f"{provenance(manifest, report)}\n\n{pair_table(report)}\n\n{retrieval_table(report)}"
+        f"{evaluation_section(report)}\n\n`report.json` holds more: other metrics, per class, differences, curves."
         if report
         else "No measurements came with this bundle."
     )

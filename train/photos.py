@@ -44,4 +44,4 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
         },
         "models_from": base.manifest.get("title"),
     }
-    return Bundle(gallery, base.models, manifest)
+    return Bundle(gallery, base.models, manifest, base.familiarity)

@@ -17,16 +17,19 @@ import numpy as np
 
 from cbir.backbones import BACKBONES, Backbone, load_backbone
 from cbir.bundle import Bundle, save_bundle
+from cbir.confidence import fit_familiarity
 from cbir.errors import CbirError
 from cbir.features import Features
 from cbir.gallery import Gallery
 from cbir.pairs import LABELS, near_duplicate_groups, split_by_group
 from train.cli import run_main
 from train.embed import embed_dataset, report_unreadable
-from train.evaluate import evaluate, pair_table, retrieval_table
+from train.evaluate import evaluate
 from train.fit import fit_methods
+from train.judge_confidence import not_clothes_features
 from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
+from train.tables import tables
 from train.upload import check_access
 
 
@@ -47,6 +50,7 @@ class Config:
         is_drawn: whether the pictures are drawings.
         push: model repository on the Hub, `user/repo`, to publish the bundle to; None to publish nothing.
         public: whether a new repository is public.
+        seeds: of fresh splits to judge on too, for means and standard deviations.
     """
 
     data: str
@@ -61,13 +65,14 @@ class Config:
     is_drawn: bool = False
     push: str | None = None
     public: bool = False
+    seeds: tuple[int, ...] = ()
 
 
-def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
+def train(config: Config) -> Bundle:
     """Runs all steps and writes the bundle.
 
     Returns:
-        The bundle, and the report of `train.evaluate.evaluate`.
+        The bundle, with the report of `train.evaluate.evaluate`.
 
     Raises:
         CbirError: the data, the weights or the output folder are not as expected.
@@ -92,14 +97,15 @@ def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
     # Grouped with the photos of `also_fit`, so that none of them shows a test photo either.
     is_test = split_by_group(near_duplicate_groups(fit_features.embedding), config.test_share, config.seed)
     gallery = replace(gallery, splits=np.where(is_test[: len(gallery)], "test", "train"))
-    models = fit_methods(
-        fit_features.take(~is_test), {name: column[~is_test] for name, column in fit_labels.items()}, config.seed
-    )
-    report = evaluate(gallery, models, config.seed)
-    manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery), report)
-    bundle = Bundle(gallery, models, manifest)
+    fit_on = fit_features.take(~is_test)
+    models = fit_methods(fit_on, {name: column[~is_test] for name, column in fit_labels.items()}, config.seed)
+    pictures = not_clothes_features(backbone, config.seed)
+    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
+    manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery))
+    bundle = Bundle(gallery, models, manifest, familiarity)
+    bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
     save_bundle(bundle, config.out)
-    return bundle, report
+    return bundle
 
 
 def _manifest(
@@ -109,7 +115,6 @@ def _manifest(
     gallery: Gallery,
     unreadable: dict[str, str],
     n_also_fit: int,
-    report: dict[str, Any],
 ) -> dict[str, Any]:
     name = Path(config.data).name or config.data
     return {
@@ -126,7 +131,6 @@ def _manifest(
         },
         "seed": config.seed,
         "split": {"by": "image, near duplicates on one side", "test_share": config.test_share},
-        "metrics": report,
     }
 
 
@@ -143,17 +147,19 @@ def parse_args(argv: list[str] | None = None) -> Config:
     parser.add_argument("--also-fit", metavar="DATA", help="more photos to fit on, outside the gallery")
     parser.add_argument("--test-share", type=float, default=Config.test_share, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=Config.seed, help="default: %(default)s")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(), help="judge on fresh splits of these seeds too")
     parser.add_argument("--push", metavar="user/repo", help="publish the bundle to this model repository on the Hub")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--title", help="what the app calls the collection; default: the name of the data")
-    return Config(**vars(parser.parse_args(argv)))
+    args = vars(parser.parse_args(argv))
+    return Config(**{**args, "seeds": tuple(args["seeds"])})
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     config = parse_args(argv)
-    bundle, report = train(config)
-    print(pair_table(report), retrieval_table(report), sep="\n\n")
+    bundle = train(config)
+    print(tables(bundle.report))
     print(f"\nwrote {config.out}: {len(bundle.gallery):,} photos; see it with: python app.py --bundle {config.out}")
     if config.push:
         print_published(publish(config.out, config.push, config.public))
