@@ -63,14 +63,15 @@ def weighted_pair_metrics(
     ranks = np.cumsum(total, axis=1) - total / 2
     below = np.cumsum(negative, axis=1) - negative / 2
     n_positive, n_negative = positive.sum(axis=1), negative.sum(axis=1)
+    # One score or one label alone leaves rounding errors, whose correlation means nothing.
+    varies = ((total > 0).sum(axis=1) > 1) & (n_positive > 0) & (n_negative > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         metrics = {
             "pearson": _correlation(np.broadcast_to(values, total.shape), positive, total),
             "spearman": _correlation(ranks, positive, total),
-            "roc_auc": np.where(
-                (total > 0).sum(axis=1) > 1, (positive * below).sum(axis=1) / (n_positive * n_negative), np.nan
-            ),
+            "roc_auc": (positive * below).sum(axis=1) / (n_positive * n_negative),
         }
+        metrics = {name: np.where(varies, found, np.nan) for name, found in metrics.items()}
         if is_probability:
             bins = _bins(values)
             gaps = [np.abs((total * values - positive)[:, bins == k].sum(axis=1)) for k in np.unique(bins)]
@@ -85,9 +86,7 @@ def _correlation(x: np.ndarray, positive: np.ndarray, total: np.ndarray) -> np.n
     share = positive.sum(axis=1) / weight[:, 0]
     covariance = (centred * positive).sum(axis=1) / weight[:, 0]
     variance = (centred**2 * total).sum(axis=1) / weight[:, 0]
-    # One value alone leaves rounding errors, whose correlation means nothing.
-    varies = (total > 0).sum(axis=1) > 1
-    return np.where(varies, covariance / np.sqrt(variance * share * (1 - share)), np.nan)
+    return covariance / np.sqrt(variance * share * (1 - share))
 
 
 def _bins(probabilities: np.ndarray) -> np.ndarray:

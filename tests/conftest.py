@@ -98,6 +98,9 @@ class ToyBackbone:
 def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CBIR_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("CBIR_BUNDLE", raising=False)
+    # A training run judges itself; few tests are about that.
+    monkeypatch.setattr("train.judge_confidence.PER_KIND", 2)
+    monkeypatch.setattr("train.naive.TREES", 5)
 
 
 @pytest.fixture

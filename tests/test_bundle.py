@@ -1,12 +1,14 @@
 """Bundles come back as they went, and every kind of damage has its own clear error."""
 
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
 
-from cbir.bundle import FEATURES, GALLERY, MANIFEST, METHODS, load_bundle, save_bundle
+from cbir.bundle import FEATURES, GALLERY, MANIFEST, METHODS, REPORT, load_bundle, save_bundle
+from cbir.confidence import familiarity
 from cbir.errors import BundleError
 from cbir.pairs import TASKS
 from cbir.similarity import SIMILARITIES, Model
@@ -39,6 +41,19 @@ def test_a_bundle_comes_back_as_it_went(toy_bundle, saved):
         scores = [method.score(features, features, m, TASKS["both"]) for m in (old, new)]
         np.testing.assert_allclose(*scores, atol=1e-6, err_msg=name)  # memory layout moves the last bit
     assert loaded.manifest["title"] == "Toy photos"
+    assert loaded.report == toy_bundle.report
+    assert loaded.familiarity.settings == toy_bundle.familiarity.settings
+    np.testing.assert_array_equal(
+        familiarity(features, loaded.familiarity), familiarity(features, toy_bundle.familiarity)
+    )
+
+
+def test_a_bundle_may_lack_report_and_familiarity(toy_bundle, tmp_path):
+    plain = save_bundle(dataclasses.replace(toy_bundle, report=None, familiarity=None), tmp_path / "plain")
+    assert not (plain / REPORT).exists()
+    loaded = load_bundle(plain)
+    assert loaded.report is None
+    assert loaded.familiarity is None
 
 
 def test_nothing_in_a_bundle_is_a_pickle(saved):

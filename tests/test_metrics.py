@@ -65,6 +65,13 @@ def test_constant_scores_or_labels_have_no_correlation(scores, same):
     assert all(math.isnan(value) for value in metrics.values())
 
 
+def test_replicates_with_one_label_have_no_correlation():
+    scores, same = np.array([0.1, 0.35, 0.7]), np.array([True, True, False])
+    found = weighted_pair_metrics(scores, same, np.array([[3, 1, 0], [0, 0, 2], [0, 0, 0], [1, 1, 1]]))
+    for values in found.values():
+        assert np.isnan(values).tolist() == [True, True, True, False]
+
+
 def test_calibration_error_matches_a_worked_example():
     # Bins of 1/15: the first holds 0.01 (different) and 0.05 (same), the last 0.95 (same) and 1.0 (same).
     scores, same = np.array([0.01, 0.05, 0.95, 1.0]), np.array([False, True, True, True])

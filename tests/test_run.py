@@ -1,5 +1,7 @@
 """Training end to end on generated photos, with a stand-in for the network."""
 
+import json
+
 import pytest
 
 from cbir.bundle import load_bundle
@@ -8,12 +10,14 @@ from cbir.search import Retriever
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo, write_toy_photos
 from train import evaluate, run
+from train.not_clothes import KINDS
 
 
 @pytest.fixture
 def backbone(monkeypatch):
     backbone = ToyBackbone()
     monkeypatch.setattr("train.run.load_backbone", lambda name, weights: backbone)
+    monkeypatch.setattr("train.evaluate.load_backbone", lambda name, weights: backbone)
     return backbone
 
 
@@ -27,27 +31,29 @@ def test_training_writes_a_bundle_and_prints_the_tables(backbone, tmp_path, caps
     assert "red_shirt/broken.jpg" in printed
     for method in SIMILARITIES.values():
         assert f"| {method.label} " in printed
-    assert ".387 / .358" in printed
+    assert "| Cosine                       | .387 " in printed
     bundle = load_bundle(out)
     assert len(bundle.gallery) == 72
     assert set(bundle.gallery.splits) == {"train", "test"}
     assert bundle.manifest["dataset"]["unreadable"].keys() == {"red_shirt/broken.jpg"}
-    assert bundle.manifest["metrics"]["pairs"]["attribute_agreement"]["type"]["pearson"] > 0.7
+    assert bundle.report["pairs"]["attribute_agreement"]["type"]["pearson"][0] > 0.7
+    assert bundle.manifest["familiarity"]["settings"]["no_match_below"] < 1
     result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), k=5)
     assert {m.labels["type"] for m in result.matches} == {"shoes"}
     # The printed figures are those of the bundle on disk: judging it again gives the same table.
-    assert evaluate.main(["--bundle", str(out)]) == 0
-    assert capsys.readouterr().out.strip().split("\n\nwrote")[0] in printed
+    assert evaluate.main(["--bundle", str(out), "--out", str(tmp_path / "report.json")]) == 0
+    assert capsys.readouterr().out.strip() in printed
+    assert json.loads((tmp_path / "report.json").read_text()) == bundle.report
 
 
 def test_training_again_embeds_nothing_and_gives_the_same_bundle(backbone, tmp_path):
     data = write_toy_photos(tmp_path / "photos")
-    for name in ("one", "two"):
+    for n, name in enumerate(("one", "two"), start=1):
         run.main(["--data", str(data), "--out", str(tmp_path / name)])
-        assert backbone.n_embedded == 72
-    one, two = (load_bundle(tmp_path / name).manifest for name in ("one", "two"))
-    assert one["metrics"] == two["metrics"]
-    assert one["files"] == two["files"]
+        assert backbone.n_embedded == 72 + n * len(KINDS) * 4  # pictures without clothes are drawn, not cached
+    one, two = (load_bundle(tmp_path / name).manifest["files"] for name in ("one", "two"))
+    assert one == two
+    assert "report.json" in one
 
 
 def test_more_photos_are_fitted_on_but_not_found(backbone, tmp_path):
@@ -57,7 +63,7 @@ def test_more_photos_are_fitted_on_but_not_found(backbone, tmp_path):
             folder = tmp_path / "more" / type
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{n}.png").write_bytes(png(toy_photo("white", type, n)))
-    bundle, _ = run.train(run.Config(str(data), tmp_path / "out", also_fit=str(tmp_path / "more")))
+    bundle = run.train(run.Config(str(data), tmp_path / "out", also_fit=str(tmp_path / "more")))
     assert len(bundle.gallery) == 72
     assert bundle.manifest["dataset"]["n_also_fit"] == 12
 
@@ -73,7 +79,7 @@ def test_tables_go_into_their_section_of_a_file(backbone, tmp_path):
     assert text.startswith("before\n<!-- evaluation -->\nMeasured by")
     assert text.endswith("<!-- /evaluation -->\nafter\n")
     assert "old" not in text
-    assert text.count("| Cosine ") == 2
+    assert text.count("| Cosine ") == 3
     readme.write_text("no section")
     with pytest.raises(CbirError, match="<!-- evaluation -->"):
         evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
