@@ -10,11 +10,12 @@ from sklearn.metrics import confusion_matrix
 
 from cbir.errors import DataError
 from cbir.features import Features
+from cbir.gallery import Gallery
 from cbir.metrics import pair_metrics
 from cbir.pairs import LABELS, TASKS, Pairs, near_duplicate_groups, sample_pairs, split_by_group
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, attribute_posteriors
 from train import naive
-from train.evaluate import _sources, evaluate, plain, two_sides
+from train.evaluate import _sources, evaluate, evaluate_elsewhere, plain, two_sides
 from train.judge_confidence import TopMatches, judge_confidence
 from train.naive import naive_protocol, task_blind_ceiling
 from train.not_clothes import KINDS, not_clothes
@@ -208,6 +209,32 @@ def test_fresh_splits_give_means_and_deviations(toy_bundle):
     )
     assert set(found["seeds"]["retrieval"]) == set(SIMILARITIES)
     assert "fresh splits (seeds 3, 4)" in tables(found)
+
+
+def test_photos_of_another_source_judge_what_is_known_of_them(toy_bundle):
+    gallery = toy_bundle.gallery
+    test = np.flatnonzero(gallery.splits == "test")
+    rest = np.flatnonzero(gallery.splits == "train")
+
+    def part(rows, colors):
+        return Gallery(
+            gallery.ids[rows],
+            {"type": gallery.labels["type"][rows], "color": colors},
+            gallery.features.take(rows),
+            [gallery.thumbnails[row] for row in rows],
+            gallery.splits[rows],
+        )
+
+    colors = gallery.labels["color"][test].copy()
+    colors[:5] = ""
+    train = replace(toy_bundle, gallery=part(rest, gallery.labels["color"][rest]))
+    found = evaluate_elsewhere(part(test, colors), train, replicates=20)
+    assert found["n_queries"] == {"type": len(test), "color": len(test) - 5, "both": len(test) - 5}
+    assert found["retrieval"]["cosine"]["type"]["map"][0] == toy_bundle.report["retrieval"]["cosine"]["type"]["map"][0]
+    assert found["familiar"] == toy_bundle.report["confidence"]["familiarity"]["passes"]
+    unknown = evaluate_elsewhere(part(test, np.full(len(test), "")), replace(train, familiarity=None), replicates=2)
+    assert unknown["retrieval"]["cosine"].keys() == {"type"}
+    assert unknown["familiar"] is None
 
 
 def test_confidence_shares_match_a_worked_example(toy_bundle, monkeypatch):

@@ -35,6 +35,7 @@ in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color
     queries         method, TASK: "best" | "worst": [{id, labels, average_precision, matches}], matches [{id, score,
                     is_relevant}]
     confidence      null, or see `train.judge_confidence`
+    elsewhere       [from `evaluate_elsewhere`, with "queries" and "gallery" in words]; empty unless a script adds some
 
 "source" is the prefix of file names such as `web_` in `red_shirt/web_123.jpg`, where there are such.
 
@@ -56,6 +57,7 @@ from tqdm import tqdm
 
 from cbir.backbones import load_backbone
 from cbir.bundle import Bundle, load_bundle
+from cbir.confidence import familiarity
 from cbir.errors import DataError
 from cbir.features import Features
 from cbir.gallery import Gallery
@@ -188,16 +190,40 @@ def score_method(method: Similarity, model: Model, sides: Sides) -> Scored:
     }
     by_query, top = {}, {}
     for task in TASKS.values():
-        parts, rows, found = [], [], []
-        for start in range(0, len(queries), QUERIES_AT_A_TIME):
-            part = slice(start, start + QUERIES_AT_A_TIME)
-            scores = method.score_codes(queries[part], items, model, task)
-            parts.append(query_metrics(scores, task.relevance(sides.test_labels, sides.train_labels, part)))
-            rows.append(np.argsort(-scores, axis=1, kind="stable")[:, :SHOWN_MATCHES])
-            found.append(np.take_along_axis(scores, rows[-1], axis=1))
-        by_query[task.name] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        top[task.name] = np.concatenate(rows), np.concatenate(found)
+        by_query[task.name], top[task.name] = rank(
+            method, model, task, (queries, sides.test_labels), (items, sides.train_labels)
+        )
     return Scored(method, pairs, by_query, top)
+
+
+def rank(
+    method: Similarity,
+    model: Model,
+    task: Task,
+    queries: tuple[np.ndarray, Mapping[str, np.ndarray]],
+    items: tuple[np.ndarray, Mapping[str, np.ndarray]],
+) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Ranks the items for each query.
+
+    Args:
+        method: ranks them.
+        model: what it learned.
+        task: says what is relevant.
+        queries: codes of q photos and their label columns.
+        items: codes of g photos and their label columns.
+
+    Returns:
+        The `query_metrics`, and rows and scores of the first matches, each (q, k).
+    """
+    parts, rows, found = [], [], []
+    for start in range(0, len(queries[0]), QUERIES_AT_A_TIME):
+        part = slice(start, start + QUERIES_AT_A_TIME)
+        scores = method.score_codes(queries[0][part], items[0], model, task)
+        parts.append(query_metrics(scores, task.relevance(queries[1], items[1], part)))
+        rows.append(np.argsort(-scores, axis=1, kind="stable")[:, :SHOWN_MATCHES])
+        found.append(np.take_along_axis(scores, rows[-1], axis=1))
+    by_query = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return by_query, (np.concatenate(rows), np.concatenate(found))
 
 
 def score_pairs(method: Similarity, codes: np.ndarray, model: Model, task: Task | None, pairs: Pairs) -> np.ndarray:
@@ -294,7 +320,49 @@ def evaluate(
         if not_clothes and bundle.familiarity
         else None
     )
+    report["elsewhere"] = []
     return plain(report)
+
+
+def evaluate_elsewhere(queries: Gallery, bundle: Bundle, replicates: int = REPLICATES) -> dict[str, Any]:
+    """Judges methods on photos of another source, which none was fitted on, that query the whole gallery.
+
+    Args:
+        queries: photos with labels, "" where unknown: such photos do not judge that label.
+        bundle: whose gallery they search.
+        replicates: of the bootstrap.
+
+    Returns:
+        "n_photos", "n_queries" {TASK}, "n_replicates", "familiar": the share that `cbir.confidence` lets pass, null
+        where the bundle cannot tell, and "retrieval" {METHOD: TASK: metric: figure}, as in the report; tasks without
+        queries are left out.
+    """
+    drawn = resample(near_duplicate_groups(queries.features.embedding), replicates, bundle.manifest.get("seed", 0))
+    n_queries: dict[str, int] = {}
+    retrieval: dict[str, Any] = {}
+    for method in methods_of(bundle.models):
+        model = bundle.models.get(method.name, Model())
+        codes = method.encode(queries.features, model), method.encode(bundle.gallery.features, model)
+        retrieval[method.name] = {}
+        for task in TASKS.values():
+            by_query, _ = rank(method, model, task, (codes[0], queries.labels), (codes[1], bundle.gallery.labels))
+            n_queries[task.name] = int((~np.isnan(by_query["map"])).sum())
+            if n_queries[task.name]:
+                retrieval[method.name][task.name] = {
+                    metric: _figure(_mean(values), bootstrap_means(values, drawn), metric)
+                    for metric, values in by_query.items()
+                }
+    model = bundle.familiarity
+    passes = np.mean(familiarity(queries.features, model) >= model.settings["no_match_below"]) if model else None
+    return plain(
+        {
+            "n_photos": len(queries),
+            "n_queries": n_queries,
+            "n_replicates": replicates,
+            "familiar": passes,
+            "retrieval": retrieval,
+        }
+    )
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
