@@ -4,7 +4,7 @@
 
 QUERIES is a folder of CC0 phone photos, `<type>/*.jpg`, whose colors `queries_colors.csv` tells as seen by eye (photos
 of other colors than the six, or of several, judge the type alone). PHOTOS is a folder of labelled photos (see
-`train.prepare_data`). The queries search two galleries: the drawn catalogue, and PHOTOS indexed as
+`train.prepare_data`). The queries search two galleries: the bundle's own (by default the drawn catalogue), and PHOTOS indexed as
 `python app.py --photos` does. Labels only judge. Prints a table of precision@10, and writes it into the section
 "shipped" of a Markdown file; --save puts the figures into the bundle's report, as its section "elsewhere".
 """
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         labelled = with_seen_colors(args.queries, COLORS_SEEN, Path(folder))
         queries, _ = embed_dataset(read_dataset(labelled), backbone)
-    galleries = {"drawn catalogue": shipped, "photos": index_folder(args.photos, shipped, backbone)}
+    galleries = {shipped.manifest["title"]: shipped, "labelled photos": index_folder(args.photos, shipped, backbone)}
     found = [
         {"queries": "CC0 phone photos", "gallery": f"{name} ({len(b.gallery):,})", **evaluate_elsewhere(queries, b)}
         for name, b in galleries.items()
