@@ -8,6 +8,7 @@ the embedded default.
 """
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ APP_FOLDERS = ("cbir", "train", "samples/bundle")
 # A Space installs requirements.txt as it is, and PyPI's torch for Linux brings gigabytes of CUDA.
 CPU_INDEX = b"--extra-index-url https://download.pytorch.org/whl/cpu\n"
 VARIABLE = "CBIR_BUNDLE"
+COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")  # those of a Space's card
+MAX_DESCRIPTION = 60  # characters
 
 
 def app_files() -> dict[str, Path | bytes]:
@@ -38,6 +41,41 @@ def app_files() -> dict[str, Path | bytes]:
     return files
 
 
+def check_front_matter(readme: Path = ROOT / "README.md") -> None:
+    """Checks the settings on top of a README by which the Hub builds the Space.
+
+    What they mean: https://huggingface.co/docs/hub/spaces-config-reference
+
+    Raises:
+        HubError: a setting is missing or not as expected.
+    """
+    import yaml
+    from huggingface_hub import metadata_load
+
+    try:
+        settings = metadata_load(readme) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise HubError(f"{readme}: expected YAML between two lines of ---, got {error}") from error
+    gradio = re.search(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    rules: dict[str, tuple[str, Callable[[object], bool]]] = {
+        "title": ("a text", lambda value: isinstance(value, str) and bool(value)),
+        "emoji": ("an emoji", lambda value: isinstance(value, str) and bool(value) and not value.isascii()),
+        "colorFrom": (f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
+        "colorTo": (f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
+        "sdk": ("gradio", lambda value: value == "gradio"),
+        "sdk_version": (f"{gradio[1]} as in requirements.txt", lambda value: value == gradio[1]),
+        "python_version": ('"3.11", quoted', lambda value: value == "3.11"),
+        "app_file": ("one of the Space's files", lambda value: value in APP_FILES),
+        "short_description": (
+            f"a text of at most {MAX_DESCRIPTION} characters",
+            lambda value: isinstance(value, str) and 0 < len(value) <= MAX_DESCRIPTION,
+        ),
+    }
+    for name, (expected, is_right) in rules.items():
+        if not is_right(settings.get(name)):
+            raise HubError(f"{readme}: expected {name} to be {expected}, got {settings.get(name)!r}")
+
+
 def deploy(repo: str, bundle: str | None, public: bool = False, dry_run: bool = False) -> str | None:
     """Sends the app to a Space and pins its bundle.
 
@@ -51,11 +89,13 @@ def deploy(repo: str, bundle: str | None, public: bool = False, dry_run: bool = 
         The Space's commit; None after a dry run.
 
     Raises:
-        HubError: the bundle is not there, the Space holds something else, or the Hub refuses.
+        HubError: the README's front matter is not as expected, the bundle is not there, the Space holds something else,
+            or the Hub refuses.
         HubUnreachableError: the Hub does not answer.
     """
     from huggingface_hub import HfApi
 
+    check_front_matter()
     pinned = None
     api = HfApi(endpoint=hub.endpoint())
     if bundle:
