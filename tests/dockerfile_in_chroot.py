@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,9 +50,15 @@ def instructions(text: str) -> list[tuple[str, str]]:
     return [(name.upper(), rest.strip()) for name, _, rest in (line.partition(" ") for line in joined.splitlines())]
 
 
+def split_options(argument: str) -> tuple[list[str], str]:
+    """Options (`--name=value`) before the arguments proper, and the rest."""
+    options = re.match(r"(--\S+\s+)*", argument)[0]
+    return options.split(), argument[len(options) :]
+
+
 def command(argument: str) -> list[str]:
-    """The words of a CMD, a RUN or the CMD of a HEALTHCHECK, in exec form or in shell form."""
-    argument = argument.partition("CMD ")[2] if argument.startswith("--") else argument
+    """The words of a RUN, a CMD or a HEALTHCHECK, in exec form or in shell form."""
+    argument = split_options(argument)[1].removeprefix("CMD ")
     return json.loads(argument) if argument.startswith("[") else ["/bin/sh", "-c", argument]
 
 
@@ -102,6 +109,7 @@ class Chroot:
         self.root, self.folder, self.user = root, "/", "0"
         self.environment = {"PATH": PATH}
         self.stop_signal = "SIGTERM"
+        self.mounts: list[Path] = []
         self.cmd: list[str] = []
         self.health: list[str] = []
 
@@ -114,6 +122,7 @@ class Chroot:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
         subprocess.run(["mount", "--rbind", source, target], check=True)
+        self.mounts.append(target)
 
     def wrap(self, words: list[str], variables: dict[str, str] | None = None) -> list[str]:
         """The command that runs `words` in the root, as the user and in the folder of now."""
@@ -222,16 +231,16 @@ def main() -> int:
     for name, argument in instructions((ROOT / "Dockerfile").read_text()):
         print(f"--- {name} {argument}", flush=True)
         image.build(name, argument)
-    print(f"base {size(base)} MB, with the app {size(root)} MB", flush=True)
+    print(f"base {size(base)} MB, with the app {size(root, image.mounts)} MB", flush=True)
     run(image)
     print("ok")
     return 0
 
 
-def size(root: Path) -> int:
-    """MB of a root's files, without what is mounted in it."""
-    used = subprocess.run(["du", "--one-file-system", "-sm", root], stdout=subprocess.PIPE, text=True, check=True)
-    return int(used.stdout.split()[0])
+def size(root: Path, without: Sequence[Path] = ()) -> int:
+    """MB of a root's files."""
+    used = ["du", "-sm", *(f"--exclude={path}" for path in without), str(root)]
+    return int(subprocess.run(used, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[0])
 
 
 if __name__ == "__main__":
