@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cbir.errors import BundleError, CbirError, ImageError, UnknownNameError
-from cbir.search import Retriever, top_k
+from cbir.search import Retriever, SearchOptions, top_k
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
 
@@ -18,7 +18,7 @@ def test_top_k_breaks_ties_by_id():
 
 @pytest.mark.parametrize("method", SIMILARITIES)
 def test_every_method_finds_the_shape(retriever, method):
-    result = retriever.search(png(toy_photo("blue", "pants", 99)), method, "type", k=10)
+    result = retriever.search(png(toy_photo("blue", "pants", 99)), SearchOptions(method, "type", 10))
     assert [m.rank for m in result.matches] == list(range(1, 11))
     assert [m.labels["type"] for m in result.matches].count("pants") >= 9
     scores = [m.score for m in result.matches]
@@ -28,47 +28,49 @@ def test_every_method_finds_the_shape(retriever, method):
 
 
 def test_both_labels_can_be_asked_for(retriever):
-    result = retriever.search(toy_photo("white", "shoes", 99), "attribute_agreement", "both", k=8)
+    result = retriever.search(toy_photo("white", "shoes", 99), SearchOptions("attribute_agreement", k=8))
     assert all(m.labels == {"color": "white", "type": "shoes"} for m in result.matches)
 
 
 def test_an_item_never_answers_itself(retriever):
     id = "red_shirt/3.png"
-    result = retriever.search_by_id(id, k=1000)
+    result = retriever.search_by_id(id, SearchOptions(k=1000))
     assert result.query_id == id
     assert len(result.matches) == len(retriever.gallery) - 1
     assert id not in {m.id for m in result.matches}
 
 
 def test_searching_by_id_or_by_its_photo_agrees(retriever):
-    by_id = retriever.search_by_id("red_shirt/3.png", "cosine", k=20)
-    by_photo = retriever.search(toy_photo("red", "shirt", 3), "cosine", k=21)
+    by_id = retriever.search_by_id("red_shirt/3.png", SearchOptions("cosine", k=20))
+    by_photo = retriever.search(toy_photo("red", "shirt", 3), SearchOptions("cosine", k=21))
     assert [m.id for m in by_photo.matches if m.id != "red_shirt/3.png"] == [m.id for m in by_id.matches]
 
 
 @pytest.mark.parametrize("k", [0, -3, 2.5, "7", None, True])
-def test_a_wrong_k_is_refused(retriever, k):
+def test_a_wrong_k_is_refused(k):
     with pytest.raises(CbirError, match="number of results of at least 1"):
-        retriever.search_by_id("red_shirt/3.png", k=k)
+        SearchOptions(k=k)
 
 
 def test_unknown_names_are_refused(retriever):
-    for arguments in ({"id": "nothing"}, {"method": "nothing"}, {"task": "nothing"}):
+    for options in ({"method": "nothing"}, {"task": "nothing"}, {"types": ["nothing"]}, {"colors": ["red", "nothing"]}):
         with pytest.raises(UnknownNameError, match="'nothing'"):
-            retriever.search_by_id(**{"id": "red_shirt/3.png", **arguments})
+            retriever.search_by_id("red_shirt/3.png", SearchOptions(**options))
+    with pytest.raises(UnknownNameError, match="'nothing'"):
+        retriever.search_by_id("nothing")
 
 
 def test_a_bad_photo_is_refused_and_the_next_is_served(retriever):
     with pytest.raises(ImageError):
         retriever.search(b"not a photo")
-    assert retriever.search(toy_photo("red", "shirt", 1), k=3).matches
+    assert retriever.search(toy_photo("red", "shirt", 1)).matches
 
 
 def test_methods_without_a_model_are_not_offered(toy_bundle):
     bare = Retriever(dataclasses.replace(toy_bundle, models={}), ToyBackbone())
     assert [m.name for m in bare.methods] == ["cosine", "inverse_euclidean"]
     with pytest.raises(UnknownNameError):
-        bare.search_by_id("red_shirt/3.png", "random_forest")
+        bare.search_by_id("red_shirt/3.png", SearchOptions("random_forest"))
 
 
 def test_another_backbone_is_refused(toy_bundle):
