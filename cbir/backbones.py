@@ -254,6 +254,17 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
     return Backbone(spec, state, origin)
 
 
+def weights_at_hand(name: str) -> bool:
+    """Whether a backbone's default weights are on this machine: in an installed package or in the Hub's cache.
+
+    Raises:
+        UnknownNameError: no such backbone.
+        BackboneError: timm names no weights for it.
+    """
+    spec = backbone_spec(name)
+    return spec.read_weights is not None or hub.cached_file(_hub_repo(spec), WEIGHTS) is not None
+
+
 def _read_safetensors(path: Path) -> "StateDict":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -269,11 +280,7 @@ def _read_safetensors(path: Path) -> "StateDict":
 
 def _read_hub_weights(spec: BackboneSpec) -> tuple[str, "StateDict"]:
     """Reads the file that timm names for these weights, from the Hub's cache or else from the Hub."""
-    config = _import_timm().get_pretrained_cfg(spec.timm_id)
-    repo = config.hf_hub_id if config else None
-    if not repo:
-        raise BackboneError(f"timm names no pretrained weights for {spec.timm_id}: give --weights FILE")
-    repo = f"timm/{spec.timm_id}" if repo == "timm/" else repo
+    repo = _hub_repo(spec)
     try:
         path = hub.cached_file(repo, WEIGHTS) or hub.download(repo, [WEIGHTS])[0]
     except HubError as error:
@@ -282,6 +289,14 @@ def _read_hub_weights(spec: BackboneSpec) -> tuple[str, "StateDict"]:
             "give --weights FILE, or take --backbone efficientnet-lite0"
         ) from None
     return f"hub {repo}", _read_safetensors(path)
+
+
+def _hub_repo(spec: BackboneSpec) -> str:
+    config = _import_timm().get_pretrained_cfg(spec.timm_id)
+    repo = config.hf_hub_id if config else None
+    if not repo:
+        raise BackboneError(f"timm names no pretrained weights for {spec.timm_id}: give --weights FILE")
+    return f"timm/{spec.timm_id}" if repo == "timm/" else repo
 
 
 def _load_strictly(module: "torch.nn.Module", state: "StateDict", name: str) -> None:

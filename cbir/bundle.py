@@ -153,6 +153,18 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
     return Bundle(gallery, models, manifest)
 
 
+def bundle_files(folder: str | Path) -> dict[str, Path]:
+    """The files that make up a bundle, by name, after checking sizes and hashes.
+
+    Raises:
+        BundleError: it is missing or damaged; the message says which check failed.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    _check_files(folder, manifest)
+    return {name: folder / name for name in (MANIFEST, *_needed_files(manifest))}
+
+
 def _download(repo: str, revision: str | None) -> Path:
     """Makes the Hub's cache hold a bundle: the folder of its snapshot."""
     if hub.is_commit(revision):

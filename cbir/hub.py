@@ -4,10 +4,11 @@ The Hub's client retries a dead connection for 20 seconds and more, so one short
 a full commit hash cannot change: what the cache holds of it is never asked about again.
 """
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from cbir.errors import HubError, HubUnreachableError
 
@@ -55,8 +56,14 @@ def cached_file(repo: str, name: str, revision: str | None = None) -> Path | Non
     return Path(found) if isinstance(found, str) else None
 
 
-def download(repo: str, names: Sequence[str], revision: str | None = None) -> list[Path]:
-    """Downloads files of a model repository into the Hub's cache, with progress bars; cached ones are not repeated.
+def download(repo: str, names: Sequence[str], revision: str | None = None, kind: str = "model") -> list[Path]:
+    """Downloads files of a repository into the Hub's cache, with progress bars; cached ones are not repeated.
+
+    Args:
+        repo: `user/repo`.
+        names: of the files.
+        revision: branch, tag or commit; None for the newest.
+        kind: "model", "dataset" or "space".
 
     Raises:
         HubUnreachableError: no answer, or the connection was lost.
@@ -66,7 +73,11 @@ def download(repo: str, names: Sequence[str], revision: str | None = None) -> li
 
     check_reachable()
     shown = f"{repo}@{revision}" if revision else repo
-    return [clear_errors(lambda n=name: Path(hf_hub_download(repo, n, revision=revision)), shown) for name in names]
+
+    def one(name: str) -> Path:
+        return Path(hf_hub_download(repo, name, revision=revision, repo_type=kind))
+
+    return [clear_errors(lambda name=name: one(name), shown) for name in names]
 
 
 def clear_errors(call: Callable[[], T], repo: str) -> T:
@@ -97,11 +108,20 @@ def clear_errors(call: Callable[[], T], repo: str) -> T:
             401: "log in with `hf auth login` or HF_TOKEN",
             403: "the token lacks the right: take one with write access",
             409: "somebody else changed the repository meanwhile: try again",
+            412: "somebody else changed the repository meanwhile: try again",
             429: "too many requests: wait some minutes",
         }.get(status, "try again later")
         raise HubError(f"the Hub answered {status} for {repo}: {hint}") from None
+    except RuntimeError as error:  # around whatever went wrong with a large file
+        if error.__cause__ is None:
+            raise
+        return clear_errors(functools.partial(_raise, error.__cause__), repo)
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
         raise HubUnreachableError(f"the connection to the Hub was lost at {repo} ({type(error).__name__})") from None
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_dummy"
 LFS_FROM = 4096  # bytes
@@ -23,6 +23,7 @@ class Repo:
 
     private: bool
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)  # of a Space
 
     def commit(self, files: dict[str, bytes]) -> str:
         parents = "".join(sha for sha, _ in self.commits)
@@ -46,6 +47,11 @@ class Fault:
     answer: int | str
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def git_oid(data: bytes) -> str:
+    """The name that git gives a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 class HubServer(ThreadingHTTPServer):
@@ -143,19 +149,24 @@ class Handler(BaseHTTPRequestHandler):
         url = {"url": f"{self.server.url}/{'' if kind == 'models' else kind + '/'}{name}"}
         if (kind, name) in self.server.repos:
             return self.answer(409, {"error": "You already created this repo", **url})
-        repo = self.server.repos[kind, name] = Repo(asked.get("private", False))
+        repo = self.server.repos[kind, name] = Repo(asked.get("visibility") == "private")
         repo.commit({".gitattributes": b"* text=auto\n"})
         self.answer(200, url)
 
     def info(self, kind: str, repo: str, revision: str = "main") -> None:
         if commit := self.find(kind, repo, revision or "main"):
             sha, files = commit
-            siblings = [{"rfilename": name} for name in sorted(files)]
+            siblings = []
+            for name, data in sorted(files.items()):
+                entry = self.entry(name, data)
+                siblings.append({"rfilename": name, "size": entry["size"], "blobId": entry["oid"]})
+                if "lfs" in entry:
+                    siblings[-1]["lfs"] = {"sha256": entry["lfs"]["oid"], **entry["lfs"]}
             private = self.server.repos[kind, repo].private
             self.answer(200, {"id": repo, "sha": sha, "siblings": siblings, "private": private, "tags": []})
 
     def entry(self, name: str, data: bytes) -> dict:
-        entry = {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+        entry = {"type": "file", "path": name, "size": len(data), "oid": git_oid(data)}
         if len(data) >= LFS_FROM:
             entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
         return entry
@@ -163,9 +174,16 @@ class Handler(BaseHTTPRequestHandler):
     def tree(self, kind: str, repo: str, revision: str, folder: str = "") -> None:
         if commit := self.find(kind, repo, revision):
             prefix = folder.strip("/") + "/" if folder else ""
-            found = [self.entry(name, data) for name, data in sorted(commit[1].items()) if name.startswith(prefix)]
-            if prefix and not found:
+            inside = {name: data for name, data in sorted(commit[1].items()) if name.startswith(prefix)}
+            if prefix and not inside:
                 return self.answer(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
+            is_recursive = parse_qs(urlsplit(self.path).query).get("recursive", ["false"])[0].lower() == "true"
+            folders = {prefix + name.removeprefix(prefix).rpartition("/")[0] for name in inside} - {prefix}
+            folders = {f for f in folders if is_recursive or "/" not in f.removeprefix(prefix)}
+            found = [{"type": "directory", "path": path, "oid": git_oid(path.encode()), "size": 0} for path in folders]
+            for name, data in inside.items():
+                if is_recursive or "/" not in name.removeprefix(prefix):
+                    found.append(self.entry(name, data))
             self.answer(200, found)
 
     def paths(self, kind: str, repo: str, revision: str) -> None:
@@ -206,6 +224,8 @@ class Handler(BaseHTTPRequestHandler):
         for line in self.body.splitlines():
             operation = json.loads(line)
             value = operation["value"]
+            if value.get("parentCommit", commit[0]) != commit[0]:
+                return self.answer(412, {"error": "A commit has happened since. Please refresh and try again."})
             if operation["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif operation["key"] == "lfsFile":
@@ -214,6 +234,14 @@ class Handler(BaseHTTPRequestHandler):
                 files.pop(value["path"], None)
         sha = self.server.repos[kind, repo].commit(files)
         self.answer(200, {"commitUrl": f"{self.server.url}/{repo}/commit/{sha}", "commitOid": sha, "success": True})
+
+    def variables(self, repo: str) -> None:
+        if self.find("spaces", repo):
+            variables = self.server.repos["spaces", repo].variables
+            if self.command == "POST":
+                asked = json.loads(self.body)
+                variables[asked["key"]] = asked["value"]
+            self.answer(200, {key: {"value": value} for key, value in variables.items()})
 
     def resolve(self, kind: str | None, repo: str, revision: str, name: str) -> None:
         commit = self.find((kind or "models/").strip("/"), repo, revision)
@@ -224,10 +252,10 @@ class Handler(BaseHTTPRequestHandler):
             headers = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha}
             return self.answer(404, {"error": "Entry not found"}, headers)
         data, status = files[name], 200
-        digest = hashlib.sha256(data) if len(data) >= LFS_FROM else hashlib.sha1(data)
-        headers = {"ETag": f'"{digest.hexdigest()}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
+        digest = hashlib.sha256(data).hexdigest() if len(data) >= LFS_FROM else git_oid(data)
+        headers = {"ETag": f'"{digest}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
         if len(data) >= LFS_FROM:
-            headers |= {"X-Linked-Etag": f'"{digest.hexdigest()}"', "X-Linked-Size": str(len(data))}
+            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
         if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start, end = int(wanted[1]), int(wanted[2] or len(data) - 1)
             headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
@@ -240,18 +268,20 @@ ROUTES = [
     ("GET", "/api/whoami-v2", Handler.whoami),
     ("POST", "/api/validate-yaml", Handler.validate),
     ("POST", "/api/repos/create", Handler.create),
+    ("GET", r"/api/spaces/(?P<repo>[\w.-]+/[\w.-]+)/variables", Handler.variables),
+    ("POST", r"/api/spaces/(?P<repo>[\w.-]+/[\w.-]+)/variables", Handler.variables),
     ("GET", f"/api/{REPO}", Handler.info),
     ("GET", f"/api/{REPO}/revision/(?P<revision>[^/]+)", Handler.info),
     ("GET", f"/api/{REPO}/tree/(?P<revision>[^/]+)(?P<folder>/.*)?", Handler.tree),
     ("POST", f"/api/{REPO}/paths-info/(?P<revision>[^/]+)", Handler.paths),
     ("POST", f"/api/{REPO}/preupload/(?P<revision>[^/]+)", Handler.preupload),
     ("POST", f"/api/{REPO}/commit/(?P<revision>[^/]+)", Handler.commit),
-    ("POST", r"/(?P<kind>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", Handler.lfs_batch),
+    ("POST", r"/(?P<kind>datasets/|spaces/)?(?P<repo>[\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", Handler.lfs_batch),
     ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", Handler.lfs_put),
     *(
         (
             method,
-            r"/(?P<kind>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)",
+            r"/(?P<kind>datasets/|spaces/)?(?P<repo>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)",
             Handler.resolve,
         )
         for method in ("HEAD", "GET")

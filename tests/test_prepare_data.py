@@ -376,18 +376,6 @@ def test_damaged_dataset(tmp_path):
         read_dataset(folder)
 
 
-def test_hub_dataset(monkeypatch):
-    asked = []
-
-    def load_dataset(name, revision=None):
-        asked.append((name, revision))
-        return datasets.DatasetDict({"train": make_dataset(color=["red"], type=["dress"])})
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    assert rows(read_dataset("user/apparel", "abc")) == [("train/000000", "red", "dress")]
-    assert asked == [("user/apparel", "abc")]
-
-
 def test_empty_splits(monkeypatch):
     full = make_dataset(color=["red"], type=["dress"])
     splits = datasets.DatasetDict({"train": full, "test": full.select([])})

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cbir.bundle import Bundle, load_bundle
+from cbir.bundle import load_bundle
 from cbir.errors import DataError
 from cbir.gallery import Gallery
 from cbir.metrics import pair_metrics, retrieval_metrics
@@ -151,15 +151,16 @@ def main(argv: list[str] | None = None) -> int:
     tables = f"{pair_table(report)}\n\n{retrieval_table(report)}"
     print(tables)
     if args.readme:
-        write_section(args.readme, "evaluation", f"{_provenance(bundle, report)}\n\n{tables}")
+        write_section(args.readme, "evaluation", f"{provenance(bundle.manifest, report)}\n\n{tables}")
     return 0
 
 
-def _provenance(bundle: Bundle, report: dict[str, Any]) -> str:
-    protocol, data = report["protocol"], bundle.manifest["dataset"]
+def provenance(manifest: dict[str, Any], report: dict[str, Any]) -> str:
+    """What a bundle's figures were measured on, as one sentence."""
+    protocol, data = report["protocol"], manifest["dataset"]
     return (
         f"Measured by `python -m train.evaluate` on the bundle of {data['n_photos']:,} photos (data `{data['name']}`, "
-        f"backbone `{bundle.manifest['backbone']['name']}`): fitted on {protocol['n_train']:,} photos, judged on "
+        f"backbone `{manifest['backbone']['name']}`): fitted on {protocol['n_train']:,} photos, judged on "
         f"{protocol['n_test']:,}, split by image with near duplicates on one side, seed {protocol['seed']}."
     )
 

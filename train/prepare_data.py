@@ -2,8 +2,8 @@
 
     python -m train.prepare_data --data apparel-images-dataset.zip --out data/apparel
 
-writes `data/apparel` in the layout of `Dataset.save_to_disk` and prints how many photos each class has. The
-data may be
+writes `data/apparel` in the layout of `Dataset.save_to_disk` and prints how many photos each class has; with
+`--push user/name` it goes to the Hugging Face Hub, private unless `--public` is given. The data may be
 
 - a folder with the photos in folders named `<color>_<type>` (the Kaggle Apparel Images Dataset), `<type>` or
   `<color>`; photos beside these folders have no labels;
@@ -39,6 +39,8 @@ from cbir.cache import cache_root
 from cbir.errors import DataError
 from cbir.images import MAX_BYTES
 from train.cli import run_main
+from train.dataset_repo import push_dataset
+from train.upload import check_access
 
 COLORS = ("black", "blue", "brown", "green", "red", "white")
 TYPES = ("dress", "pants", "shirt", "shoes", "shorts")
@@ -495,16 +497,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.prepare_data", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder, zip or Hub dataset id (user/name)")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub dataset")
-    parser.add_argument("--out", required=True, type=Path, help="folder to create")
+    parser.add_argument("--out", type=Path, help="folder to create")
+    parser.add_argument("--push", metavar="user/name", help="dataset repository on the Hub")
+    parser.add_argument("--public", action="store_true", help="make a new repository public")
+    parser.add_argument("--dry-run", action="store_true", help="list what --push would send, send nothing")
+    parser.add_argument("--license", default="unknown", help="of the photos, for the card (default: %(default)s)")
+    parser.add_argument("--test-share", type=float, default=0.2, help="of the pushed split (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the pushed split (default: %(default)s)")
     args = parser.parse_args(argv)
-    _check_is_new(args.out)  # before a long read, too
+    if not args.out and not args.push:
+        parser.error("give --out FOLDER, --push user/name, or both")
+    if not 0 < args.test_share < 1:
+        parser.error(f"expected a test share between 0 and 1, got {args.test_share}")
+    # Before a long read, too.
+    if args.out:
+        _check_is_new(args.out)
+    if args.push and not args.dry_run:
+        check_access(args.push)
     reading = read(args.data, args.revision)
-    save(reading.dataset, args.out)
     table = counts(reading.dataset)
     print(format_counts(table))
     n_unlabelled = table.get("", {}).get("", 0)
     print(f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; ignored files: {reading.n_ignored}")
-    print(f"wrote {args.out}")
+    if args.out:
+        save(reading.dataset, args.out)
+        print(f"wrote {args.out}")
+    if args.push:
+        published = push_dataset(
+            reading.dataset,
+            args.push,
+            name=Path(args.data).stem,
+            license=args.license,
+            test_share=args.test_share,
+            seed=args.seed,
+            public=args.public,
+            dry_run=args.dry_run,
+        )
+        if published:
+            print(f"published {published}")
     return 0
 
 

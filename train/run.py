@@ -1,6 +1,6 @@
 """Trains a bundle from photos, all steps in one.
 
-    python -m train.run --data PHOTOS --backbone efficientnet-lite0 --out BUNDLE
+    python -m train.run --data PHOTOS --backbone efficientnet-lite0 --out BUNDLE [--push user/repo]
 
 PHOTOS is a folder of `<color>_<type>/` folders, a zip of one, an image folder with a labels csv, a folder saved by
 `datasets`, or a Hub dataset id (see `train.prepare_data`). Writes the bundle and prints how good its methods are. Every
@@ -26,6 +26,8 @@ from train.embed import embed_dataset, report_unreadable
 from train.evaluate import evaluate, pair_table, retrieval_table
 from train.fit import fit_methods
 from train.prepare_data import counts, read_dataset
+from train.publish import print_published, publish
+from train.upload import check_access
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Config:
         seed: of the split, the pairs and the fits.
         title: what the app calls the collection; None for the name of the data.
         is_drawn: whether the pictures are drawings.
+        push: model repository on the Hub, `user/repo`, to publish the bundle to; None to publish nothing.
+        public: whether a new repository is public.
     """
 
     data: str
@@ -55,6 +59,8 @@ class Config:
     seed: int = 0
     title: str | None = None
     is_drawn: bool = False
+    push: str | None = None
+    public: bool = False
 
 
 def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
@@ -68,6 +74,8 @@ def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
     """
     if not 0 < config.test_share < 1:
         raise CbirError(f"expected a test share between 0 and 1, got {config.test_share}")
+    if config.push:
+        check_access(config.push)  # before hours of work rather than after
     dataset = read_dataset(config.data, config.revision)
     more = read_dataset(config.also_fit) if config.also_fit else None
     backbone = load_backbone(config.backbone, config.weights)
@@ -135,6 +143,8 @@ def parse_args(argv: list[str] | None = None) -> Config:
     parser.add_argument("--also-fit", metavar="DATA", help="more photos to fit on, outside the gallery")
     parser.add_argument("--test-share", type=float, default=Config.test_share, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=Config.seed, help="default: %(default)s")
+    parser.add_argument("--push", metavar="user/repo", help="publish the bundle to this model repository on the Hub")
+    parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--title", help="what the app calls the collection; default: the name of the data")
     return Config(**vars(parser.parse_args(argv)))
 
@@ -145,6 +155,8 @@ def main(argv: list[str] | None = None) -> int:
     bundle, report = train(config)
     print(pair_table(report), retrieval_table(report), sep="\n\n")
     print(f"\nwrote {config.out}: {len(bundle.gallery):,} photos; see it with: python app.py --bundle {config.out}")
+    if config.push:
+        print_published(publish(config.out, config.push, config.public))
     return 0
 
 
