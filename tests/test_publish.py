@@ -243,7 +243,8 @@ def test_from_photos_to_a_space(hub, photos, tmp_path, capsys):
     assert files["requirements.txt"].startswith(b"--extra-index-url https://download.pytorch.org/whl/cpu\n")
     assert "is private: add a token" in capsys.readouterr().out
     assert load_bundle(space.variables["CBIR_BUNDLE"]).manifest["dataset"]["name"] == "toy"
-    assert deploy("user/search", REPO) == commit  # nothing to do
+    assert deploy("user/search", REPO) == commit
+    assert f"0 files to send, 0 bytes; {len(files) - 1} there already\nnothing to do" in capsys.readouterr().out
 
 
 def test_a_space_follows_the_code_and_never_replaces_another(hub, saved):

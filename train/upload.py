@@ -114,9 +114,13 @@ def upload(
     """Prints the plan and, unless it is a dry run, carries it out in one commit.
 
     Args:
-        repo, kind, files, owned, private: as `make_plan`.
+        repo: as for `make_plan`, like `kind`, `files`, `owned` and `private`.
+        kind: see there.
+        files: see there.
+        owned: see there.
         message: of the commit.
-        dry_run: print only.
+        private: see there.
+        dry_run: print the plan only.
         sdk: of a new Space, "gradio" or "docker".
 
     Returns:
