@@ -265,6 +265,16 @@ def test_a_space_follows_the_code_and_never_replaces_another(hub, saved):
         deploy("user/new", "user/nothing")
 
 
+def test_a_readme_that_the_hub_would_refuse_stops_a_space_first(hub, monkeypatch):
+    def refuse():
+        raise HubError("README.md: expected sdk to be gradio")
+
+    monkeypatch.setattr("train.space.check_front_matter", refuse)
+    with pytest.raises(HubError, match="expected sdk to be gradio"):
+        deploy("user/search", None)
+    assert hub.requests == []
+
+
 def test_a_docker_space_builds_the_dockerfile(hub):
     deploy("user/search", None, docker=True)
     assert hub.repos["spaces", "user/search"].sdk == "docker"
