@@ -1,13 +1,23 @@
 """Content-based image retrieval over photos of clothes.
 
-from cbir import Retriever, load_bundle
+from cbir import Retriever, SearchOptions, load_bundle
 
-result = Retriever(load_bundle()).search("photo.jpg", k=5)
+result = Retriever(load_bundle()).search("photo.jpg", SearchOptions(k=5, colors=("red",)))
 """
 
 from cbir.bundle import Bundle, load_bundle, save_bundle
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
-from cbir.search import Match, Retriever, SearchResult
+from cbir.search import Match, Retriever, SearchOptions, SearchResult
 
-__all__ = ["Bundle", "CbirError", "Gallery", "Match", "Retriever", "SearchResult", "load_bundle", "save_bundle"]
+__all__ = [
+    "Bundle",
+    "CbirError",
+    "Gallery",
+    "Match",
+    "Retriever",
+    "SearchOptions",
+    "SearchResult",
+    "load_bundle",
+    "save_bundle",
+]

@@ -3,13 +3,13 @@
 Legend: g photos.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from cbir.errors import BundleError, UnknownNameError
+from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
 from cbir.pairs import LABELS
 
@@ -78,6 +78,45 @@ class Gallery:
     def labels_of(self, row: int) -> dict[str, str]:
         """The labels of a photo, "" where unknown."""
         return {name: str(self.labels[name][row]) for name in LABELS}
+
+    def classes(self, label: str) -> list[str]:
+        """The values that a label takes here, in alphabetical order, without "" for unknown."""
+        return [str(value) for value in np.unique(self.labels[label]) if value]
+
+    def selection(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
+        """Which photos have one of these types and one of these colors; none given stands for any.
+
+        Returns:
+            (g,) bool.
+
+        Raises:
+            UnknownNameError: no photo has such a label; CbirError: none has any.
+        """
+        return self._having("type", types) & self._having("color", colors)
+
+    def counts(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> dict[str, dict[str, int]]:
+        """Number of photos of each type and of each color, as shops show them beside their filters.
+
+        Types are counted among the photos of these colors, colors among those of these types: a number says how many
+        photos there would be to see with that value alone chosen. Photos whose label is unknown are not counted.
+
+        Raises:
+            UnknownNameError, CbirError: as `selection`.
+        """
+        shown = {"type": self._having("color", colors), "color": self._having("type", types)}
+        return {
+            label: {value: int(np.sum(self.labels[label][rows] == value)) for value in self.classes(label)}
+            for label, rows in shown.items()
+        }
+
+    def _having(self, label: str, values: Sequence[str]) -> np.ndarray:
+        known = self.classes(label) if values else []
+        if values and not known:
+            raise CbirError(f"expected no {label} to choose by, got {values[0]!r}: no photo here has a known {label}")
+        for value in values:
+            if value not in known:
+                raise UnknownNameError(label, value, known)
+        return np.isin(self.labels[label], values) if values else np.ones(len(self), bool)
 
     def random_id(self, seed: int) -> str:
         """The id that a seed draws: the same seed always draws the same."""

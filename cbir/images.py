@@ -7,6 +7,8 @@ Pillow or of `warnings`, so any number of threads may load photos at once.
 
 import io
 import os
+from collections.abc import Sequence
+from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,30 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
         raise _damaged(name) from error
     with image:
         return _decode(image, name, bit_depth, is_ours=True)
+
+
+def crop_image(image: Image.Image, crop: Sequence[float]) -> Image.Image:
+    """Cut a part out of a photo.
+
+    Args:
+        image: from `load_image`, hence upright.
+        crop: left, top, right and bottom edge as fractions of width and height: (0, 0, 1, 1) is the whole photo.
+
+    Returns:
+        The part, widened to whole pixels, hence at least one.
+
+    Raises:
+        ImageError: the crop is not four numbers with 0 <= left < right <= 1 and 0 <= top < bottom <= 1.
+    """
+    is_numbers = isinstance(crop, Sequence) and all(type(edge) in (int, float) for edge in crop)
+    if not is_numbers or len(crop) != 4 or not (0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1):
+        raise ImageError(
+            "expected a crop as left, top, right, bottom, fractions with 0 <= left < right <= 1 and "
+            f"0 <= top < bottom <= 1, got {_shortened(repr(crop))}"
+        )
+    left, top, right, bottom = crop
+    box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
+    return image.crop((floor(box[0]), floor(box[1]), ceil(box[2]), ceil(box[3])))
 
 
 def thumbnail(image: Image.Image, side: int = 224) -> bytes:

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 LABELS = ("type", "color")
 PAIRS_PER_TASK = 5_692  # the published protocol: 11,384 pairs over two tasks
+NEAR_DUPLICATE = 0.97  # least cosine of the embeddings of two photos that show the same picture
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _draw(
     return pairs
 
 
-def near_duplicate_groups(embeddings: np.ndarray, threshold: float = 0.97) -> np.ndarray:
+def near_duplicate_groups(embeddings: np.ndarray, threshold: float = NEAR_DUPLICATE) -> np.ndarray:
     """Groups photos that show the same picture, exactly or nearly.
 
     Two photos are near duplicates when the cosine of their embeddings reaches the threshold; groups are the

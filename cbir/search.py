@@ -1,11 +1,14 @@
 """Searching: a bundle and a query give ranked matches.
 
-Legend: g gallery items, k matches.
+Legend: q photos of a query, g gallery items, k matches.
 """
 
+import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -14,12 +17,95 @@ from cbir.backbones import Backbone, load_backbone
 from cbir.bundle import Bundle
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features, extract
-from cbir.images import load_image
-from cbir.pairs import TASKS, Task
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity
+from cbir.images import crop_image, load_image
+from cbir.pairs import NEAR_DUPLICATE, TASKS, Task
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors, unit
 
 DEFAULT_TASK = "both"
 DEFAULT_K = 12
+OUTSIDE = -1  # the row of a query photo that is no gallery item
+
+Photo = bytes | str | os.PathLike | Image.Image  # whatever `load_image` takes
+Crop = tuple[float, float, float, float]  # see `crop_image`
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What a search should do; all of it can be combined.
+
+    Attributes:
+        method: a name in `SIMILARITIES` that the bundle has a model for.
+        task: a name in `TASKS`.
+        k: number of matches, at least 1; more than there are gives all.
+        types: only items with one of these types; none for any. Applied before ranking: k matches come if k exist.
+        colors: likewise.
+        weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); None is a half.
+            For learned methods, and the task "both". The score is type^(2 (1 - weight)) * color^(2 weight): a
+            probability at a half only, and the square of the type's score at 0.
+        other_colors: same type, other colors. Scores the task "type" in place of `task` and leaves out items of the
+            query's color. A color that is not known is the one that the photo most probably shows.
+        least_similar: the other end of the ranking first; items of equal score are still in order of id.
+        hide_near_duplicates: leave out photos that show the same picture as the query or as a better-ranked match.
+
+    Raises:
+        CbirError: a value makes no sense, alone or with the others.
+        UnknownNameError: no such task.
+    """
+
+    method: str = DEFAULT_METHOD
+    task: str = DEFAULT_TASK
+    k: int = DEFAULT_K
+    types: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
+    weight: float | None = None
+    other_colors: bool = False
+    least_similar: bool = False
+    hide_near_duplicates: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked without a bundle."""
+        if self.task not in TASKS:
+            raise UnknownNameError("task", self.task, TASKS)
+        if type(self.k) is not int or self.k < 1:
+            raise CbirError(f"expected a whole number of results of at least 1, got {self.k!r}")
+        for name in ("types", "colors"):
+            values = getattr(self, name)
+            if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+                raise CbirError(f"expected {name} as a list of names, got {values!r}")
+            object.__setattr__(self, name, tuple(values))
+        for name in ("other_colors", "least_similar", "hide_near_duplicates"):
+            if not isinstance(getattr(self, name), bool):
+                raise CbirError(f"expected true or false for {name}, got {getattr(self, name)!r}")
+        if self.other_colors and self.task == "color":
+            raise CbirError("other colors cannot be asked for where the color should match: choose another match")
+        if self.weight is not None:
+            if type(self.weight) not in (int, float) or not 0 <= self.weight <= 1:
+                raise CbirError(f"expected a weight of the color from 0 to 1, got {self.weight!r}")
+            if len(self.scored_task.labels) == 1:
+                raise CbirError("a weight needs two labels that should match: match both, or give no weight")
+
+    @property
+    def scored_task(self) -> Task:
+        """The task that items are scored for."""
+        return TASKS["type" if self.other_colors else self.task]
+
+
+DEFAULT_OPTIONS = SearchOptions()
+
+
+@dataclass(frozen=True)
+class Query:
+    """Photos that are searched with, ready to be scored.
+
+    Attributes:
+        features: of the q photos.
+        rows: (q,) int, each photo's row in the gallery; `OUTSIDE` for a photo from outside.
+        seconds: time taken to extract the features.
+    """
+
+    features: Features
+    rows: np.ndarray
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -37,11 +123,11 @@ class SearchResult:
     """Matches in order of rank, and how they were found.
 
     Attributes:
-        matches: k of them, or all that there are.
+        matches: k of them, or all that there are; maybe none.
         method: name of the similarity method.
-        task: name of the task.
+        task: name of the task that was scored.
         seconds: time taken from the decoded query to the matches.
-        query_id: the gallery item that was the query; None for a photo from outside.
+        query_id: the gallery item that was the query; None for a photo from outside, or for several.
     """
 
     matches: list[Match]
@@ -84,7 +170,7 @@ class Retriever:
         self._backbone = None
         self._codes: dict[str, np.ndarray] = {}
         if backbone is not None:
-            self._backbone = self._check(backbone)
+            self._backbone = self._check_backbone(backbone)
 
     @property
     def backbone(self) -> Backbone:
@@ -95,7 +181,7 @@ class Retriever:
             BundleError: they are not the weights that made the bundle.
         """
         if self._backbone is None:
-            self._backbone = self._check(load_backbone(self.bundle.manifest["backbone"]["name"]))
+            self._backbone = self._check_backbone(load_backbone(self.bundle.manifest["backbone"]["name"]))
         return self._backbone
 
     @property
@@ -111,69 +197,148 @@ class Retriever:
 
     def search(
         self,
-        image: bytes | str | os.PathLike | Image.Image,
-        method: str = DEFAULT_METHOD,
-        task: str = DEFAULT_TASK,
-        k: int = DEFAULT_K,
+        images: Photo | Sequence[Photo],
+        options: SearchOptions = DEFAULT_OPTIONS,
+        *,
+        ids: Sequence[str] = (),
+        crop: Crop | None = None,
     ) -> SearchResult:
-        """Finds the k closest gallery items of a photo.
+        """Finds the gallery items that are closest to a photo, or to several at once.
+
+        An item's score is the mean of its scores for each photo (late fusion): every method is fitted on pairs of real
+        photos, and a mean embedding would be that of none.
 
         Args:
-            image: whatever `load_image` takes.
-            method: a name in `SIMILARITIES` that the bundle has a model for.
-            task: a name in `TASKS`.
-            k: number of matches, at least 1; more than there are gives all.
+            images: whatever `load_image` takes, or a list of such.
+            options: what to do.
+            ids: gallery items to search with as well; they are never among the matches.
+            crop: the part of the photo to search with, see `crop_image`; for one photo only.
 
         Raises:
-            ImageError: the photo cannot be read.
-            UnknownNameError: no such method or task.
-            CbirError: k is not a whole number of at least 1.
+            ImageError: a photo cannot be read, or the crop is none.
+            UnknownNameError: no such method, id, type or color.
+            CbirError: the options ask for what the bundle or the method cannot do, or there is nothing to search with.
         """
-        chosen = self._checked(method, task, k)
-        photo = load_image(image)
+        self.check(options)
+        return self.rank(self.query(images, ids=ids, crop=crop), options)
+
+    def search_by_id(self, id: str, options: SearchOptions = DEFAULT_OPTIONS) -> SearchResult:
+        """Finds the gallery items that are closest to one of them; errors as in `search`."""
+        return self.search([], options, ids=[id])
+
+    def facets(self, options: SearchOptions = DEFAULT_OPTIONS) -> dict[str, dict[str, int]]:
+        """Numbers to show beside the filters: see `Gallery.counts`."""
+        return self.gallery.counts(options.types, options.colors)
+
+    def check(self, options: SearchOptions) -> None:
+        """Raises what `search` would raise because of the options alone, before any photo is read.
+
+        Raises:
+            UnknownNameError: no such method, type or color.
+            CbirError: a weight for a method that scores no labels.
+        """
+        method = self._method(options)
+        if options.weight is not None and not method.is_learned:
+            raise CbirError(f"{method.label} does not tell type from color: choose a learned method, or give no weight")
+        self.gallery.selection(options.types, options.colors)
+
+    def query(self, images: Photo | Sequence[Photo], *, ids: Sequence[str] = (), crop: Crop | None = None) -> Query:
+        """Reads and embeds what is searched with, for `rank` and `scores`; arguments and errors as in `search`."""
+        sources = images if isinstance(images, list | tuple) else [images]
+        if not len(sources) + len(ids):
+            raise CbirError("expected at least one photo or id to search with, got none")
+        if crop is not None and len(sources) != 1:
+            raise CbirError(f"expected one photo to crop, got {len(sources)}: crop photos one at a time")
+        rows = np.array([OUTSIDE] * len(sources) + [self.gallery.row(id) for id in ids])
+        photos = [load_image(source) for source in sources]
+        if crop is not None:
+            photos = [crop_image(photos[0], crop)]
         start = time.perf_counter()
-        features = extract([photo], self.backbone)
-        return self._ranked(features, *chosen, k, start)
+        parts = [self.gallery.features.take(rows[len(photos) :])]
+        if photos:
+            parts.insert(0, extract(photos, self.backbone))
+        return Query(Features.concatenate(parts), rows, time.perf_counter() - start)
 
-    def search_by_id(
-        self, id: str, method: str = DEFAULT_METHOD, task: str = DEFAULT_TASK, k: int = DEFAULT_K
-    ) -> SearchResult:
-        """Finds the k closest other items of a gallery item; arguments and errors as in `search`."""
-        chosen = self._checked(method, task, k)
+    def scores(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> np.ndarray:
+        """Scores of all gallery items, whatever the filters: (g,) float32, larger is closer."""
+        method = self._method(options)
+        model, codes = self._model(method), self._gallery_codes(method)
+        weight = 0.5 if options.weight is None else options.weight
+        # Photo by photo: then its scores do not depend, not even by rounding, on those beside it.
+        by_photo = [
+            method.score_codes(
+                method.encode(query.features.take([i]), model), codes, model, options.scored_task, weight
+            )
+            for i in range(len(query.features))
+        ]
+        return np.mean(by_photo, axis=0)[0]
+
+    def rank(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> SearchResult:
+        """Ranks gallery items for a query; errors as in `search`."""
+        self.check(options)
         start = time.perf_counter()
-        row = self.gallery.row(id)
-        return self._ranked(self.gallery.features.take(slice(row, row + 1)), *chosen, k, start, query_row=row)
-
-    def _checked(self, method: str, task: str, k: int) -> tuple[Similarity, Task]:
-        methods = {m.name: m for m in self.methods}
-        if method not in methods:
-            raise UnknownNameError("method", method, methods)
-        if task not in TASKS:
-            raise UnknownNameError("task", task, TASKS)
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise CbirError(f"expected a whole number of results of at least 1, got {k!r}")
-        return methods[method], TASKS[task]
-
-    def _ranked(
-        self,
-        query: Features,
-        method: Similarity,
-        task: Task,
-        k: int,
-        start: float,
-        query_row: int | None = None,
-    ) -> SearchResult:
-        model = self._model(method)
-        scores = method.score_codes(method.encode(query, model), self._gallery_codes(method), model, task)[0]
-        if query_row is not None:
-            scores[query_row] = -np.inf  # an item never answers itself
         gallery = self.gallery
+        scores = self.scores(query, options)
+        taking_part = gallery.selection(options.types, options.colors)
+        taking_part[query.rows[query.rows != OUTSIDE]] = False  # an item never answers itself
+        if options.other_colors:
+            taking_part &= ~np.isin(self._item_colors, self._query_colors(query))
+        ranked = np.where(taking_part, -scores if options.least_similar else scores, -math.inf)
+        rows = top_k(ranked, gallery.id_order, len(gallery) if options.hide_near_duplicates else options.k)
+        if options.hide_near_duplicates:
+            rows = self._without_near_duplicates(rows, query, options.k)
         matches = [
             Match(str(gallery.ids[row]), rank, float(scores[row]), gallery.labels_of(row))
-            for rank, row in enumerate(top_k(scores, gallery.id_order, k), start=1)
+            for rank, row in enumerate(rows, start=1)
         ]
-        query_id = None if query_row is None else str(gallery.ids[query_row])
-        return SearchResult(matches, method.name, task.name, time.perf_counter() - start, query_id)
+        is_item = len(query.rows) == 1 and query.rows[0] != OUTSIDE
+        query_id = str(gallery.ids[query.rows[0]]) if is_item else None
+        seconds = query.seconds + time.perf_counter() - start
+        return SearchResult(matches, options.method, options.scored_task.name, seconds, query_id)
+
+    def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
+        """The first k of the rows, best first, that show neither the query's picture nor one that came before."""
+        gallery = self._gallery_codes(SIMILARITIES["cosine"])
+        n = len(query.rows)
+        seen = np.concatenate([unit(query.features.embedding), np.empty((min(k, len(rows)), gallery.shape[1]))])
+        kept = []
+        for row in rows:
+            if n == len(seen):
+                break
+            if (seen[:n] @ gallery[row] < NEAR_DUPLICATE).all():
+                seen[n] = gallery[row]
+                kept.append(row)
+                n += 1
+        return kept
+
+    @cached_property
+    def _item_colors(self) -> np.ndarray:
+        """(g,) str."""
+        return self._colors(self.gallery.features, self.gallery.labels["color"])
+
+    def _query_colors(self, query: Query) -> np.ndarray:
+        """(q,) str."""
+        known = np.where(query.rows == OUTSIDE, "", self.gallery.labels["color"][query.rows])
+        return self._colors(query.features, known)
+
+    def _colors(self, features: Features, known: np.ndarray) -> np.ndarray:
+        """Colors of n photos, (n,) str: the known ones; where unknown (""), the most probable."""
+        if (known != "").all():
+            return known
+        # Any learned method will do: all of them hold the attribute model.
+        model = next((self.bundle.models[m.name] for m in self.methods if m.is_learned), None)
+        if model is None:
+            raise CbirError(
+                "other colors cannot be told without a label: this bundle has no learned method, search one that has"
+            )
+        classes = np.array(model.settings["classes"]["color"])
+        return np.where(known != "", known, classes[attribute_posteriors(features, model)["color"].argmax(axis=1)])
+
+    def _method(self, options: SearchOptions) -> Similarity:
+        methods = {m.name: m for m in self.methods}
+        if options.method not in methods:
+            raise UnknownNameError("method", options.method, methods)
+        return methods[options.method]
 
     def _model(self, method: Similarity) -> Model:
         return self.bundle.models.get(method.name, Model())
@@ -183,7 +348,7 @@ class Retriever:
             self._codes[method.name] = method.encode(self.gallery.features, self._model(method))
         return self._codes[method.name]
 
-    def _check(self, backbone: Backbone) -> Backbone:
+    def _check_backbone(self, backbone: Backbone) -> Backbone:
         made_by = self.bundle.manifest["backbone"]
         if backbone.fingerprint != made_by["fingerprint"]:
             raise BundleError(

@@ -113,12 +113,20 @@ class Similarity:
         """Whether it needs a fitted model; its scores are then probabilities."""
         return self.fit is not None
 
-    def score_codes(self, queries: np.ndarray, gallery: np.ndarray, model: Model, task: Task | None) -> np.ndarray:
-        """Scores encoded photos: see `score`."""
+    def score_codes(
+        self, queries: np.ndarray, gallery: np.ndarray, model: Model, task: Task | None, color_weight: float = 0.5
+    ) -> np.ndarray:
+        """Scores encoded photos: see `score`.
+
+        Where a learned method scores type and color, its score is type^(2 (1 - w)) * color^(2 w), w being
+        `color_weight`, 0 to 1: a half gives the product of both, 0 ranks by the type alone, 1 by the color alone.
+        """
         if not self.is_learned or task is None:
             return self.compare(queries, gallery, model, BLIND)
-        # Labels are close to independent given the photos: all agree with the product of their probabilities.
         by_label = [self.compare(queries, gallery, model, label) for label in task.labels]
+        if task.labels == LABELS:
+            by_label = [by_label[0] ** (2 - 2 * color_weight), by_label[1] ** (2 * color_weight)]
+        # Labels are close to independent given the photos: all agree with the product of their probabilities.
         return np.multiply.reduce(by_label)
 
     def score(self, queries: Features, gallery: Features, model: Model, task: Task | None) -> np.ndarray:

@@ -7,6 +7,7 @@ import warnings
 import pytest
 from PIL import Image
 
+from cbir.search import SearchOptions
 from tests.conftest import png, toy_photo
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
@@ -60,7 +61,7 @@ def test_search_answers_with_ranked_matches(client, retriever, photo):
     assert answer["seconds"] > 0
     assert answer["bundle"]["title"] == "Toy photos"
     assert [match["rank"] for match in answer["matches"]] == [1, 2, 3, 4, 5]
-    expected = retriever.search(toy_photo("red", "shirt", 99), "cosine", "type", 5)
+    expected = retriever.search(toy_photo("red", "shirt", 99), SearchOptions("cosine", "type", 5))
     assert [(m["id"], m["labels"]) for m in answer["matches"]] == [(m.id, m.labels) for m in expected.matches]
     assert [m["score"] for m in answer["matches"]] == pytest.approx([m.score for m in expected.matches])
 

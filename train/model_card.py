@@ -97,9 +97,9 @@ CBIR_BUNDLE={repo}@COMMIT python app.py
 ```
 
 ```python
-from cbir import Retriever, load_bundle
+from cbir import Retriever, SearchOptions, load_bundle
 
-result = Retriever(load_bundle("{repo}@COMMIT")).search("photo.jpg", k=5)
+result = Retriever(load_bundle("{repo}@COMMIT")).search("photo.jpg", SearchOptions(k=5))
 ```
 
 ## What is inside

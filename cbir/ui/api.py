@@ -9,7 +9,7 @@ from typing import TypedDict
 from gradio import FileData
 
 from cbir.pairs import TASKS
-from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchResult
+from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchOptions, SearchResult
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
 from cbir.ui.handlers import checked_seed, default_method, upload_path
@@ -108,7 +108,7 @@ class Endpoints:
         Returns:
             The matches, closest first.
         """
-        return self._answer(self.retriever.search(upload_path(image), method, match, k), k)
+        return self._answer(self.retriever.search(upload_path(image), SearchOptions(method, match, k)), k)
 
     @clear_errors
     def search_by_id(
@@ -125,7 +125,7 @@ class Endpoints:
         Returns:
             The matches, closest first.
         """
-        return self._answer(self.retriever.search_by_id(id, method, match, k), k)
+        return self._answer(self.retriever.search_by_id(id, SearchOptions(method, match, k)), k)
 
     @clear_errors
     def random(self, seed: int = 0) -> ItemJson:

@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 
 from cbir.errors import CbirError, ImageError
-from cbir.search import Retriever, SearchResult
+from cbir.search import Retriever, SearchOptions, SearchResult
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui import texts
 from cbir.ui.errors import clear_errors
@@ -50,11 +50,12 @@ class Handlers:
     def answer(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
         """Search with what the photo widget holds -> results, the line above them."""
         path = upload_path(photo)
+        options = SearchOptions(method, match, k)
         item_id = self.thumbnails.id_at(path)
         if item_id is None:
-            result = self.retriever.search(path, method, match, k)
+            result = self.retriever.search(path, options)
         else:
-            result = self.retriever.search_by_id(item_id, method, match, k)
+            result = self.retriever.search_by_id(item_id, options)
         return self._show(result, path)
 
     def refresh(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
