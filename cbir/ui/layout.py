@@ -91,8 +91,6 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                         object_fit="contain",
                         elem_id="results",
                     )
-                with gr.Tab(I18N("compare"), id="compare") as compare_tab:
-                    comparison = gr.HTML(elem_id="compare", padding=False)
                 with gr.Tab(I18N("map"), id="map", visible="map" in retriever.bundle.manifest) as map_tab:
                     map_ = gr.HTML(elem_id="map", padding=False)
         # Unseen: the address that `page.js` asks to restore, and the one of the search that is shown.

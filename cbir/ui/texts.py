@@ -136,10 +136,11 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "method.attributes_and_likeness.explanation": "Tipo e cor junto com a semelhança geral: entre as fotos que "
         "coincidem, as mais parecidas vêm primeiro.",
         "method.attribute_agreement": "Acordo de atributos",
-        "method.attribute_agreement.explanation": "Quão provável é que as duas fotos mostrem o mesmo tipo e a mesma cor.",
+        "method.attribute_agreement.explanation": "Quão provável é que as duas fotos mostrem o mesmo tipo e a mesma "
+        "cor.",
         "method.cosine": "Cosseno",
-        "method.cosine.explanation": "O ângulo entre as representações das duas fotos: semelhança geral, nada aprendido "
-        "de roupas.",
+        "method.cosine.explanation": "O ângulo entre as representações das duas fotos: semelhança geral, nada "
+        "aprendido de roupas.",
         "method.inverse_euclidean": "Inverso da distância euclidiana",
         "method.inverse_euclidean.explanation": "1 / (1 + distância) das representações: semelhança geral, nada "
         "aprendido de roupas.",
