@@ -23,7 +23,9 @@ from cbir.bundle import Bundle
 from cbir.confidence import fit_familiarity
 from cbir.features import Features, extract
 from cbir.gallery import Gallery
+from cbir.map import fit_map
 from cbir.search import Retriever
+from cbir.similarity import DEFAULT_METHOD
 from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
 from train.fit import fit_methods
@@ -128,6 +130,7 @@ def toy_bundle() -> Bundle:
         "backbone": ToyBackbone().describe(),
         "dataset": dataset,
         "seed": 0,
+        "map": fit_map(gallery.features.take(train), models[DEFAULT_METHOD]),
     }
     pictures = {
         use: {kind: extract(images, ToyBackbone()) for kind, images in not_clothes(2, seed).items()}

@@ -111,13 +111,14 @@ PAIRS_BY = ("pearson", "roc_auc")
 RETRIEVAL_BY = ("precision@10", "map")
 NOTES = (
     "Split by image: a photo and its exact and near duplicates stand on one side. Methods saw the train side alone.",
-    f"Pairs: per label {PAIRS_PER_TASK:,} pairs of test photos where there are so many, half of them of the same label; a task-blind "
-    "score is judged on both labels' pairs pooled, as published.",
+    f"Pairs: per label {PAIRS_PER_TASK:,} pairs of test photos where there are so many, half of them of the same "
+    "label; a task-blind score is judged on both labels' pairs pooled, as published.",
     "Retrieval: each test photo queries the train photos; relevant is what agrees in the task's labels. recall@k is "
     "the share of queries with a relevant photo among the first k.",
     "Intervals: 95 % percentile bootstrap over photos, near duplicates together; a pair weighs the product of its "
     "photos' draws. They tell how far other test photos could move a figure, not other train photos: see seeds.",
-    f"Calibration error: {ECE_BINS} bins of equal width; its interval is centred on the figure, which small samples raise.",
+    f"Calibration error: {ECE_BINS} bins of equal width; its interval is centred on the figure, which small samples "
+    "raise.",
 )
 
 

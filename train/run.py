@@ -21,7 +21,9 @@ from cbir.confidence import fit_familiarity
 from cbir.errors import CbirError
 from cbir.features import Features
 from cbir.gallery import Gallery
+from cbir.map import fit_map
 from cbir.pairs import LABELS, near_duplicate_groups, split_by_group
+from cbir.similarity import DEFAULT_METHOD
 from train.cli import run_main
 from train.embed import embed_dataset, report_unreadable
 from train.evaluate import evaluate
@@ -102,6 +104,7 @@ def train(config: Config) -> Bundle:
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery))
+    manifest["map"] = fit_map(gallery.features.take(gallery.splits == "train"), models[DEFAULT_METHOD])
     bundle = Bundle(gallery, models, manifest, familiarity)
     bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
     save_bundle(bundle, config.out)
