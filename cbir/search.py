@@ -228,7 +228,7 @@ class Retriever:
             images: whatever `load_image` takes, or a list of such.
             options: what to do.
             ids: gallery items to search with as well; they are never among the matches.
-            crop: the part of the photo to search with, see `crop_image`; for one photo only.
+            crop: the part of the first photo to search with, see `crop_image`; further photos are taken whole.
 
         Raises:
             ImageError: a photo cannot be read, or the crop is none.
@@ -263,12 +263,12 @@ class Retriever:
         sources = images if isinstance(images, list | tuple) else [images]
         if not len(sources) + len(ids):
             raise CbirError("expected at least one photo or id to search with, got none")
-        if crop is not None and len(sources) != 1:
-            raise CbirError(f"expected one photo to crop, got {len(sources)}: crop photos one at a time")
+        if crop is not None and not sources:
+            raise CbirError("expected a photo to crop, got ids alone: give no crop")
         rows = np.array([OUTSIDE] * len(sources) + [self.gallery.row(id) for id in ids])
         photos = [load_image(source) for source in sources]
         if crop is not None:
-            photos = [crop_image(photos[0], crop)]
+            photos[0] = crop_image(photos[0], crop)
         start = time.perf_counter()
         parts = [self.gallery.features.take(rows[len(photos) :])]
         if photos:

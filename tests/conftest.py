@@ -21,7 +21,9 @@ from PIL import Image, ImageDraw
 from cbir.bundle import Bundle
 from cbir.features import extract
 from cbir.gallery import Gallery
+from cbir.map import fit_map
 from cbir.search import Retriever
+from cbir.similarity import DEFAULT_METHOD
 from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
 from train.fit import fit_methods
@@ -123,6 +125,7 @@ def toy_bundle() -> Bundle:
         "dataset": dataset,
         "seed": 0,
         "metrics": evaluate(gallery, models, seed=0),
+        "map": fit_map(gallery.features.take(train), models[DEFAULT_METHOD]),
     }
     return Bundle(gallery, models, manifest)
 

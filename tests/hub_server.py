@@ -24,6 +24,7 @@ class Repo:
     private: bool
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)  # of a Space
+    sdk: str | None = None  # of a Space
 
     def commit(self, files: dict[str, bytes]) -> str:
         parents = "".join(sha for sha, _ in self.commits)
@@ -149,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
         url = {"url": f"{self.server.url}/{'' if kind == 'models' else kind + '/'}{name}"}
         if (kind, name) in self.server.repos:
             return self.answer(409, {"error": "You already created this repo", **url})
-        repo = self.server.repos[kind, name] = Repo(asked.get("visibility") == "private")
+        repo = self.server.repos[kind, name] = Repo(asked.get("visibility") == "private", sdk=asked.get("sdk"))
         repo.commit({".gitattributes": b"* text=auto\n"})
         self.answer(200, url)
 

@@ -1,7 +1,6 @@
-"""The app over real HTTP: what programs get from the endpoints, and what the page sends."""
+"""The app over real HTTP: what programs get from the endpoints, and how the app starts."""
 
 import io
-import json
 import warnings
 
 import pytest
@@ -154,52 +153,6 @@ def test_the_queue_and_its_limits_cannot_be_passed_by(url):
 def test_only_thumbnails_are_public(url):
     for path in ("/etc/hostname", app.__file__):
         assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
-
-
-def test_the_page_names_methods_and_says_that_these_are_drawings(url, retriever):
-    config = json.dumps(httpx.get(url + "config").json(), ensure_ascii=False)
-    for method in retriever.methods:
-        assert f"{method.label}\\n{method.explanation}" in config
-    assert "python app.py --photos DIR" in config
-
-
-def page_call(url, name, data, event_data=None):
-    """Calls a handler as the browser does -> its outputs, or the error's text."""
-    config = httpx.get(url + "config").json()
-    fn = next(d["id"] for d in config["dependencies"] if d["api_name"] == name)
-    body = {"data": data, "fn_index": fn, "session_hash": "page", "event_data": event_data}
-    httpx.post(url + "gradio_api/queue/join", json=body).raise_for_status()
-    with httpx.stream("GET", url + "gradio_api/queue/data", params={"session_hash": "page"}) as stream:
-        for line in stream.iter_lines():
-            message = json.loads(line.removeprefix("data:") or "{}")
-            if message.get("msg") == "process_completed":
-                return message["output"].get("data") or message["output"]["error"]
-    raise AssertionError("no answer")
-
-
-def test_the_page_goes_from_a_random_photo_to_its_matches(url, toy_bundle):
-    photo, seed, _ = page_call(url, "random_photo", [0, None])
-    assert seed == 0
-    results, line = page_call(url, "refresh", [photo, "cosine", "both", 4])
-    captions = [item["caption"] for item in results["value"]]
-    assert [caption.split(" · ")[0] for caption in captions] == ["1", "2", "3", "4"]
-    label = toy_bundle.gallery.labels_of(toy_bundle.gallery.row(toy_bundle.gallery.random_id(0)))
-    assert f"to “{label['color']} {label['type']}”" in line
-    # Clicking a result makes it the query.
-    picked = page_call(url, "pick", [], {"index": 0, "value": results["value"][0]})[0]
-    assert picked["path"] == results["value"][0]["image"]["path"]
-
-
-def test_the_next_click_is_a_new_seed_and_a_typed_seed_is_kept(url):
-    assert page_call(url, "random_photo", [0, 0])[1] == 1
-    assert page_call(url, "random_photo", [7, 1])[1] == 7
-    assert page_call(url, "repeat_photo", [7])[1] == 7
-
-
-def test_without_a_photo_the_page_shows_the_catalogue_and_search_asks_for_one(url):
-    _, line = page_call(url, "refresh", [None, "cosine", "both", 4])
-    assert "From the catalogue" in line
-    assert "no photo" in page_call(url, "answer", [None, "cosine", "both", 4])
 
 
 def test_app_says_on_one_line_what_is_wrong_with_the_bundle(tmp_path, capsys):

@@ -3,7 +3,7 @@
 import pytest
 
 from cbir.errors import BundleError, DataError
-from cbir.search import Retriever
+from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.photos import index_folder
@@ -30,7 +30,7 @@ def test_photos_without_labels_are_found_with_every_method(folder, toy_bundle, c
     retriever = Retriever(bundle, backbone)
     assert len(retriever.methods) == len(SIMILARITIES)
     for method in retriever.methods:
-        result = retriever.search(toy_photo("red", "pants", 77), method.name, "type", k=3)
+        result = retriever.search(toy_photo("red", "pants", 77), SearchOptions(method.name, "type", 3))
         if method.is_learned:  # the toy embedding's cosine does not know clothes
             assert sum("pants" in match.id for match in result.matches) >= 2, method.name
 

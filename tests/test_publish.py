@@ -1,10 +1,12 @@
 """Publishing to the Hub and back, against a stand-in over HTTP: the client, its retries and its cache are real."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import datasets
 import pytest
-from huggingface_hub import DatasetCard, ModelCard
+from huggingface_hub import DatasetCard, ModelCard, SpaceCard
 from PIL import Image
 
 from cbir.bundle import load_bundle, save_bundle
@@ -232,6 +234,7 @@ def test_from_photos_to_a_space(hub, photos, tmp_path, capsys):
     space = hub.repos["spaces", "user/search"]
     assert space.variables == {"CBIR_BUNDLE": published}  # pinned, though no revision was given
     assert space.private
+    assert space.sdk == "gradio"
     files = head(hub, "spaces", "user/search")[1]
     assert {"app.py", "README.md", "requirements.txt", "cbir/ui/style.css", "samples/bundle/manifest.json"} <= set(
         files
@@ -240,7 +243,8 @@ def test_from_photos_to_a_space(hub, photos, tmp_path, capsys):
     assert files["requirements.txt"].startswith(b"--extra-index-url https://download.pytorch.org/whl/cpu\n")
     assert "is private: add a token" in capsys.readouterr().out
     assert load_bundle(space.variables["CBIR_BUNDLE"]).manifest["dataset"]["name"] == "toy"
-    assert deploy("user/search", REPO) == commit  # nothing to do
+    assert deploy("user/search", REPO) == commit
+    assert f"0 files to send, 0 bytes; {len(files) - 1} there already\nnothing to do" in capsys.readouterr().out
 
 
 def test_a_space_follows_the_code_and_never_replaces_another(hub, saved):
@@ -259,6 +263,34 @@ def test_a_space_follows_the_code_and_never_replaces_another(hub, saved):
         deploy("user/other", None)
     with pytest.raises(HubError, match="not found on the Hub"):
         deploy("user/new", "user/nothing")
+
+
+def test_a_readme_that_the_hub_would_refuse_stops_a_space_first(hub, monkeypatch):
+    def refuse():
+        raise HubError("README.md: expected sdk to be gradio")
+
+    monkeypatch.setattr("train.space.check_front_matter", refuse)
+    with pytest.raises(HubError, match="expected sdk to be gradio"):
+        deploy("user/search", None)
+    assert hub.requests == []
+
+
+def test_a_docker_space_builds_the_dockerfile(hub):
+    deploy("user/search", None, docker=True)
+    assert hub.repos["spaces", "user/search"].sdk == "docker"
+    files = head(hub, "spaces", "user/search")[1]
+    root = Path(__file__).resolve().parent.parent
+    for name in ("Dockerfile", ".dockerignore", "requirements.txt"):
+        assert files[name] == (root / name).read_bytes()
+    card = SpaceCard(files["README.md"].decode())
+    exposed = re.search(r"^EXPOSE (\d+)", files["Dockerfile"].decode(), re.MULTILINE)[1]
+    assert (card.data.title, card.data.sdk, card.data.app_port) == ("Apparel CBIR", "docker", int(exposed))
+    assert {"sdk_version", "app_file", "preload_from_hub"}.isdisjoint(card.data.to_dict())
+    assert card.text == SpaceCard((root / "README.md").read_text(encoding="utf-8")).text
+    deploy("user/search", None)  # and back
+    files = head(hub, "spaces", "user/search")[1]
+    assert "Dockerfile" not in files
+    assert SpaceCard(files["README.md"].decode()).data.sdk == "gradio"
 
 
 def test_readmes_of_ours_can_be_told(hub, saved):

@@ -18,19 +18,10 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 CLIENT_EXAMPLES = [example for example in EXAMPLES if "gradio_client" in example]
 
 
-def requirement(name):
-    return re.search(rf"^{name}==(\S+)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE).group(1)
-
-
-def test_the_front_matter_is_a_space_card():
-    card = SpaceCard(README).data
-    assert card.sdk == "gradio"
-    assert card.sdk_version == requirement("gradio")
-    assert card.python_version == "3.11"
-    assert (ROOT / card.app_file).is_file()
+def test_the_front_matter_names_what_is_used():
+    card = SpaceCard(README).data  # its form: tests/test_deploy.py
     assert card.license == "mit"
     assert (ROOT / "LICENSE").read_text().startswith("MIT")
-    assert len(card.short_description) <= 60
     assert card.models == ["timm/vgg16.tv_in1k"]
     assert card.preload_from_hub[0].startswith("timm/vgg16.tv_in1k model.safetensors")
     assert card.tags

@@ -4,7 +4,7 @@ import pytest
 
 from cbir.bundle import load_bundle
 from cbir.errors import CbirError
-from cbir.search import Retriever
+from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo, write_toy_photos
 from train import evaluate, run
@@ -33,7 +33,7 @@ def test_training_writes_a_bundle_and_prints_the_tables(backbone, tmp_path, caps
     assert set(bundle.gallery.splits) == {"train", "test"}
     assert bundle.manifest["dataset"]["unreadable"].keys() == {"red_shirt/broken.jpg"}
     assert bundle.manifest["metrics"]["pairs"]["attribute_agreement"]["type"]["pearson"] > 0.7
-    result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), k=5)
+    result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
     assert {m.labels["type"] for m in result.matches} == {"shoes"}
     # The printed figures are those of the bundle on disk: judging it again gives the same table.
     assert evaluate.main(["--bundle", str(out)]) == 0

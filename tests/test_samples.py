@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cbir.bundle import EMBEDDED, load_bundle
-from cbir.search import Retriever
+from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 
 CATALOGUE = EMBEDDED.parent / "catalogue"
@@ -38,10 +38,10 @@ def test_the_bundle_says_that_it_is_drawn_and_has_every_method(embedded):
 def test_a_committed_picture_finds_itself_and_its_like(embedded):
     """With the real network: the bundle was made by the weights that are installed."""
     path = CATALOGUE / "red_dress" / "red_dress_03.jpg"
-    first = embedded.search(path, "cosine", k=1).matches[0]
+    first = embedded.search(path, SearchOptions("cosine", k=1)).matches[0]
     assert first.id == "red_dress/red_dress_03.jpg"
     assert first.score > 0.99
-    matches = embedded.search(path, k=10).matches
+    matches = embedded.search(path, SearchOptions(k=10)).matches
     assert sum(match.labels == {"type": "dress", "color": "red"} for match in matches) >= 9
 
 
@@ -52,7 +52,7 @@ def test_a_committed_picture_finds_itself_and_its_like(embedded):
 def test_real_photos_find_drawings_of_their_type(embedded, type):
     queries = Path(__file__).resolve().parent.parent.parent / "shared/data/queries" / type
     found = [
-        sum(m.labels["type"] == type for m in embedded.search(path, task="type", k=10).matches)
+        sum(m.labels["type"] == type for m in embedded.search(path, SearchOptions(task="type", k=10)).matches)
         for path in sorted(queries.glob("*.jpg"))[:12]
     ]
     assert sum(found) / (10 * len(found)) > 0.6

@@ -195,6 +195,8 @@ def test_a_crop_searches_with_that_part(retriever):
     cropped = retriever.search(pair, options, crop=(0.5, 0, 1, 1))
     assert cropped.matches == retriever.search(photo, options).matches
     assert cropped.matches != retriever.search(pair, options).matches
+    with_another = retriever.search([pair, photo], options, crop=(0.5, 0, 1, 1))  # which is taken whole
+    assert with_another.matches == cropped.matches
 
 
 @pytest.mark.parametrize(
@@ -230,5 +232,5 @@ def test_options_that_make_no_sense_are_refused(retriever, options, message):
 def test_nothing_to_search_with_is_refused(retriever):
     with pytest.raises(CbirError, match="at least one photo or id"):
         retriever.search([])
-    with pytest.raises(CbirError, match="expected one photo to crop, got 2"):
-        retriever.search([toy_photo("red", "shirt", 1)] * 2, crop=(0, 0, 1, 1))
+    with pytest.raises(CbirError, match="expected a photo to crop"):
+        retriever.search([], ids=["red_shirt/3.png"], crop=(0, 0, 1, 1))

@@ -43,5 +43,6 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
             "unreadable": unreadable,
         },
         "models_from": base.manifest.get("title"),
+        "map": base.manifest.get("map"),
     }
     return Bundle(gallery, base.models, manifest)

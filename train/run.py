@@ -20,7 +20,9 @@ from cbir.bundle import Bundle, save_bundle
 from cbir.errors import CbirError
 from cbir.features import Features
 from cbir.gallery import Gallery
+from cbir.map import fit_map
 from cbir.pairs import LABELS, near_duplicate_groups, split_by_group
+from cbir.similarity import DEFAULT_METHOD
 from train.cli import run_main
 from train.embed import embed_dataset, report_unreadable
 from train.evaluate import evaluate, pair_table, retrieval_table
@@ -97,6 +99,7 @@ def train(config: Config) -> tuple[Bundle, dict[str, Any]]:
     )
     report = evaluate(gallery, models, config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery), report)
+    manifest["map"] = fit_map(gallery.features.take(gallery.splits == "train"), models[DEFAULT_METHOD])
     bundle = Bundle(gallery, models, manifest)
     save_bundle(bundle, config.out)
     return bundle, report

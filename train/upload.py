@@ -58,11 +58,12 @@ class Plan:
         visibility = "private" if self.private else "public"
         title = f"{self.kind} {self.repo}" + ("" if self.head else f" (would be created, {visibility})")
         rows = [("send", name, f"{_size(content):,}") for name, content in sorted(self.send.items())]
-        rows += [("unchanged", name, "") for name in self.unchanged] + [("delete", name, "") for name in self.delete]
+        rows += [("delete", name, "") for name in self.delete]
         rows += [("keep, written by hand", name, "") for name in self.kept]
         widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
         lines = [f"  {what:<{widths[0]}}  {name:<{widths[1]}}  {n:>{widths[2]}}".rstrip() for what, name, n in rows]
         total = f"  {len(self.send)} files to send, {sum(map(_size, self.send.values())):,} bytes"
+        total += f"; {len(self.unchanged)} there already" if self.unchanged else ""
         return "\n".join([title, *lines, total, *([f"  note: {self.note}"] if self.note else [])])
 
 
@@ -101,9 +102,26 @@ def make_plan(repo: str, kind: str, files: Mapping[str, Content], owned: Owned, 
 
 
 def upload(
-    repo: str, kind: str, files: Mapping[str, Content], owned: Owned, message: str, private: bool, dry_run: bool
+    repo: str,
+    kind: str,
+    files: Mapping[str, Content],
+    owned: Owned,
+    message: str,
+    private: bool,
+    dry_run: bool,
+    sdk: str | None = None,
 ) -> str | None:
     """Prints the plan and, unless it is a dry run, carries it out in one commit.
+
+    Args:
+        repo: as for `make_plan`, like `kind`, `files`, `owned` and `private`.
+        kind: see there.
+        files: see there.
+        owned: see there.
+        message: of the commit.
+        private: see there.
+        dry_run: print the plan only.
+        sdk: of a new Space, "gradio" or "docker".
 
     Returns:
         The commit that holds the files; None after a dry run.
@@ -124,7 +142,7 @@ def upload(
     if plan.head and not plan.send and not plan.delete:
         print("nothing to do")
         return plan.head
-    return hub.clear_errors(lambda: _commit(plan, message), repo)
+    return hub.clear_errors(lambda: _commit(plan, message, sdk), repo)
 
 
 def check_access(repo: str) -> None:
@@ -171,12 +189,11 @@ def _repo_info(repo: str, kind: str) -> Any | None:  # noqa: ANN401 - ModelInfo,
         return None
 
 
-def _commit(plan: Plan, message: str) -> str:
+def _commit(plan: Plan, message: str, sdk: str | None) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi(endpoint=hub.endpoint())
     if plan.head is None:
-        sdk = "gradio" if plan.kind == "space" else None
         api.create_repo(plan.repo, repo_type=plan.kind, private=plan.private, space_sdk=sdk, exist_ok=True)
     operations = [CommitOperationAdd(name, content) for name, content in sorted(plan.send.items())]
     operations += [CommitOperationDelete(name) for name in plan.delete]

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 import gradio as gr
 
 from cbir.errors import CbirError
-from cbir.ui import texts
+from cbir.ui.texts import Words
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +27,6 @@ def clear_errors(handler: Callable[P, R]) -> Callable[P, R]:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             log.exception("bug in %s", handler.__qualname__)
-            raise gr.Error(texts.BUG, print_exception=False) from error
+            raise gr.Error(Words()("bug"), print_exception=False) from error
 
     return wrapped

@@ -1,26 +1,35 @@
 """What happens in the page. Every function here is called by Gradio, with values as the browser sent them."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from cbir.errors import CbirError, ImageError
-from cbir.search import Retriever, SearchOptions, SearchResult
+from cbir.errors import CbirError, ImageError, UnknownNameError
+from cbir.features import Features
+from cbir.map import map_positions
+from cbir.pairs import LABELS, TASKS
+from cbir.search import Crop, Query, Retriever
 from cbir.similarity import DEFAULT_METHOD
-from cbir.ui import texts
+from cbir.ui import views
+from cbir.ui.address import FLAGS, Asked, crop_of
 from cbir.ui.errors import clear_errors
+from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, file_url
 
 N_CATALOGUE = 18  # pictures shown while there is no query
+N_REMEMBERED = 64  # queries whose features are kept
 
 
 def upload_path(payload: object) -> str:
     """Path of an uploaded file; only what Gradio checked to lie among its uploads gets through."""
     if isinstance(payload, dict) and payload.get("meta") == {"_type": "gradio.FileData"} and payload.get("path"):
         return payload["path"]
-    raise ImageError(texts.NOT_UPLOADED if payload else texts.NO_PHOTO)
+    raise ImageError(Words()("not_uploaded" if payload else "no_photo"))
 
 
 def checked_seed(seed: object) -> int:
@@ -37,6 +46,21 @@ def default_method(retriever: Retriever) -> str:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """What the controls hold: the query's photos, and the rest.
+
+    Attributes:
+        path: the picture in the photo widget; None for none.
+        more: paths of further photos.
+        asked: the rest; `asked.id` is the item whose thumbnail the photo widget shows, if it is one.
+    """
+
+    path: str | None
+    more: list[str]
+    asked: Asked
+
+
+@dataclass(frozen=True)
 class Handlers:
     """Event handlers of one page. The photo widget holds the query: an upload, or the picture of an item.
 
@@ -46,52 +70,161 @@ class Handlers:
     retriever: Retriever
     thumbnails: Thumbnails
 
-    @clear_errors
-    def answer(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
-        """Search with what the photo widget holds -> results, the line above them."""
-        path = upload_path(photo)
-        options = SearchOptions(method, match, k)
-        item_id = self.thumbnails.id_at(path)
-        if item_id is None:
-            result = self.retriever.search(path, options)
-        else:
-            result = self.retriever.search_by_id(item_id, options)
-        return self._show(result, path)
+    @cached_property
+    def start(self) -> Asked:
+        """What the page asks for at first."""
+        return Asked(method=default_method(self.retriever))
 
-    def refresh(self, photo: dict | None, method: str, match: str, k: int) -> tuple[Any, str]:
+    # --- searching ---
+
+    @clear_errors
+    def answer(self, request: gr.Request, *values: object) -> tuple[Any, ...]:
+        """Search with what the controls hold -> results, line, details, address, types, colors."""
+        return self._answer(self._asking(values), Words.of(request))
+
+    @clear_errors
+    def refresh(self, request: gr.Request, *values: object) -> tuple[Any, ...]:
         """The same after any change, where no photo is no mistake: then the catalogue shows."""
-        return self.answer(photo, method, match, k) if photo else self.catalogue()
+        asking, words = self._asking(values), Words.of(request)
+        if asking.path or asking.more:
+            return self._answer(asking, words)
+        results, line = self.catalogue(words, asking.asked)
+        return results, line, "", asking.asked.query_string(self.start), *self._facets(asking.asked, words)
 
-    def catalogue(self) -> tuple[Any, str]:
-        """Some pictures from all over the gallery."""
+    def catalogue(self, words: Words, asked: Asked) -> tuple[Any, str]:
+        """Some pictures from all over what the filters leave of the gallery."""
         gallery = self.retriever.gallery
-        rows = np.unique(np.linspace(0, len(gallery) - 1, min(N_CATALOGUE, len(gallery))).round().astype(int))
-        items = [(self.thumbnails.path(gallery.ids[row]), texts.garment(gallery.labels_of(row))) for row in rows]
-        return gr.update(value=items, selected_index=None), texts.catalogue(gallery)
+        rows = np.flatnonzero(gallery.selection(asked.type, asked.color))
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(N_CATALOGUE, len(rows))).round().astype(int))]
+        items = [(self.thumbnails.path(gallery.ids[row]), words.garment(gallery.labels_of(row))) for row in rows]
+        return gr.update(value=items, selected_index=None), views.catalogue(gallery, words)
+
+    def _answer(self, asking: Asking, words: Words) -> tuple[Any, ...]:
+        asked, options, gallery = asking.asked, asking.asked.options(), self.retriever.gallery
+        self.retriever.check(options)
+        result = self.retriever.rank(self._query(asking), options)
+        paths = [self.thumbnails.path(match.id) for match in result.matches]
+        items = list(zip(paths, views.captions(result, words), strict=True))
+        picture = file_url(asking.path or asking.more[0])
+        line = views.found(result, options, gallery, picture, {}, words)
+        shown = gr.update(value=items, selected_index=None)
+        return shown, line, "", asked.query_string(self.start), *self._facets(asked, words)
+
+    def _query(self, asking: Asking) -> Query:
+        crop = crop_of(asking.asked.crop)
+        if not (asking.path or asking.more):
+            raise ImageError(Words()("no_photo"))
+        start = time.perf_counter()
+        if asking.asked.id and crop is None:
+            query = self._read(tuple(asking.more), (asking.asked.id,), None)
+        else:
+            query = self._read((*filter(None, [asking.path]), *asking.more), (), crop)
+        return replace(query, seconds=time.perf_counter() - start)
+
+    @cached_property
+    def _read(self) -> Callable[[tuple[str, ...], tuple[str, ...], Crop | None], Query]:
+        """Reads and embeds; whoever filters or weighs the same photo again does not wait for it again."""
+
+        @lru_cache(maxsize=N_REMEMBERED)
+        def read(paths: tuple[str, ...], ids: tuple[str, ...], crop: Crop | None) -> Query:
+            return self.retriever.query(paths, ids=ids, crop=crop)  # Gradio names uploads after their content
+
+        return read
+
+    def _facets(self, asked: Asked, words: Words) -> tuple[Any, Any]:
+        return tuple(gr.update(choices=self.filter_choices(label, asked, words)) for label in LABELS)
+
+    def filter_choices(self, label: str, asked: Asked, words: Words) -> list[tuple[str, str]]:
+        """Values of a label, each with the number of pictures that it would leave."""
+        counts = self.retriever.gallery.counts(asked.type, asked.color)[label]
+        return [(f"{words.noun(name)} ({words.number(n)})", name) for name, n in counts.items()]
+
+    def _asking(self, values: Sequence[object]) -> Asking:
+        photo, more, crop, method, match, k, types, colors, weight, also = values
+        path = upload_path(photo) if photo else None
+        item_id = self.thumbnails.id_at(path) or "" if path else ""
+        asked = Asked(item_id, method, match, k, types or [], colors or [], weight, also or [], crop or "")
+        return Asking(path, [upload_path(file) for file in more or []], asked)
+
+    # --- choosing the query ---
 
     @clear_errors
-    def random_photo(self, seed: int, last_seed: int | None) -> tuple[str, int, int]:
-        """The next seed, or the one that the person typed -> picture, seed shown, seed used."""
+    def random_photo(self, seed: int, last_seed: int | None) -> tuple[str, int, int, str]:
+        """The next seed, or the one that the person typed -> picture, seed shown, seed used, no crop."""
         return self._photo_of(checked_seed(seed) + 1 if seed == last_seed else seed)
 
     @clear_errors
-    def repeat_photo(self, seed: int) -> tuple[str, int, int]:
-        """Exactly this seed -> picture, seed shown, seed used."""
+    def repeat_photo(self, seed: int) -> tuple[str, int, int, str]:
+        """Exactly this seed -> picture, seed shown, seed used, no crop."""
         return self._photo_of(seed)
 
     @clear_errors
-    def pick(self, event: gr.SelectData) -> str:
-        """A click on a picture makes it the query."""
+    def pick(self, photo: dict | None, event: gr.SelectData) -> tuple[Any, Any]:
+        """A click on a picture: of the catalogue, it becomes the query -> photo, crop."""
         path = event.value["image"]["path"]
         if self.thumbnails.id_at(path) is None:
-            raise ImageError(texts.NO_PHOTO)
-        return path
+            raise ImageError(Words()("no_photo"))
+        return path, ""
 
-    def _photo_of(self, seed: int) -> tuple[str, int, int]:
-        return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed
+    def _photo_of(self, seed: int) -> tuple[str, int, int, str]:
+        return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed, ""
 
-    def _show(self, result: SearchResult, query_path: str) -> tuple[Any, str]:
-        paths = [self.thumbnails.path(match.id) for match in result.matches]
-        items = list(zip(paths, texts.captions(result), strict=True))
-        line = texts.found(result, self.retriever.gallery, file_url(query_path))
-        return gr.update(value=items, selected_index=None), line
+    # --- the address ---
+
+    @clear_errors
+    def restore(self, address: str) -> tuple[Any, ...]:
+        """An address -> photo, and the controls that it sets; no more photos."""
+        asked = Asked.from_query_string(address, self.start)
+        for name, known in (("method", [m.name for m in self.retriever.methods]), ("match", list(TASKS))):
+            if getattr(asked, name) not in known:
+                raise UnknownNameError(name, getattr(asked, name), known)
+        self.retriever.gallery.selection(asked.type, asked.color)
+        path = None
+        if asked.id:
+            self.retriever.gallery.row(asked.id)  # raises for one that is unknown
+            path = self.thumbnails.path(asked.id)
+        controls = (asked.crop, asked.method, asked.match, asked.k, asked.type, asked.color, asked.weight, asked.also)
+        return path, None, *controls
+
+    def welcome(self, request: gr.Request) -> tuple[Any, ...]:
+        """What the server says, in the visitor's language -> heading, notices, match, method, also, line."""
+        words, bundle = Words.of(request), self.retriever.bundle
+        return (
+            views.heading(bundle, words),
+            views.notices(bundle, words),
+            *(gr.update(choices=choices) for choices in self.choices(words)),
+        )
+
+    def choices(self, words: Words) -> tuple[list[tuple[str, str]], ...]:
+        """Choices of match, method and also: what people read, and its name."""
+        methods = [
+            (f"{words.method(m.name, m.label)}\n{words.explanation(m.name, m.explanation)}", m.name)
+            for m in self.retriever.methods
+        ]
+        return (
+            [(words(f"match_{name}"), name) for name in TASKS],
+            methods,
+            [(words(name), name) for name in FLAGS],
+        )
+
+    # --- the other tabs ---
+
+    @clear_errors
+    def show_map(self, request: gr.Request, *values: object) -> str:
+        """The map, with the query's place and its results."""
+        asking = self._asking(values)
+        retriever, words = self.retriever, Words.of(request)
+        place, rows = None, []
+        if asking.path or asking.more:
+            query, options = self._query(asking), asking.asked.options()
+            place = self._places(query.features).mean(axis=0)
+            rows = [retriever.gallery.row(match.id) for match in retriever.rank(query, options).matches]
+        return views.collection_map(retriever.gallery, self._gallery_places, place, rows, words)
+
+    def _places(self, features: Features) -> np.ndarray:
+        bundle = self.retriever.bundle
+        return map_positions(features, bundle.models[default_method(self.retriever)], bundle.manifest["map"])
+
+    @cached_property
+    def _gallery_places(self) -> np.ndarray:
+        return self._places(self.retriever.gallery.features)

@@ -6,14 +6,15 @@ from typing import Any
 import gradio as gr
 from gradio.routes import App
 
-from cbir.pairs import TASKS
-from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever
-from cbir.ui import texts
+from cbir.pairs import LABELS
+from cbir.search import Retriever
+from cbir.ui import views
+from cbir.ui.address import MAX_K
 from cbir.ui.api import Endpoints
-from cbir.ui.handlers import Handlers, default_method
+from cbir.ui.handlers import Handlers
+from cbir.ui.texts import I18N, Words
 from cbir.ui.thumbnails import Thumbnails
 
-MAX_K = 60
 # Searches share one queue: embedding a photo keeps every core busy, so more at once only makes all of them slow.
 SEARCHES_AT_ONCE = 2
 WAITING_AT_MOST = 64
@@ -22,39 +23,29 @@ UPLOADS_SWEPT_EVERY, UPLOADS_KEPT = 3600, 3 * 3600  # seconds
 
 SEARCH_QUEUE = {"concurrency_id": "search", "concurrency_limit": SEARCHES_AT_ONCE}
 
-# On a phone the results are below the fold: a new query scrolls to them.
-SHOW_RESULTS = """() => {
-    if (innerWidth <= 720 && document.querySelector("#line img"))
-        document.querySelector("#line").scrollIntoView({behavior: "smooth"});
-}"""
-
-# Gradio's slider is released by the pointer only; arrow keys should count as well.
-RELEASE_BY_KEY = """() => {
-    document.addEventListener("keyup", ({key, target}) => {
-        if (target.matches("#k input[type=range]") && /^(Arrow|Page|Home|End)/.test(key))
-            target.dispatchEvent(new PointerEvent("pointerup", {bubbles: true}));
-    });
-}"""
+SHOW_ADDRESS = "(here) => apparel.arrived(here)"
 
 
 def build_demo(retriever: Retriever) -> gr.Blocks:
     """Build the page and the endpoints over one retriever."""
     thumbnails = Thumbnails(retriever.gallery)
     handlers = Handlers(retriever, thumbnails)
-    first_items, first_line = handlers.catalogue()
+    words, start = Words(), handlers.start
+    match_choices, method_choices, also_choices = handlers.choices(words)
+    type_choices, color_choices = (handlers.filter_choices(label, start, words) for label in LABELS)
+    first_items, first_line = handlers.catalogue(words, start)
 
     with gr.Blocks(
-        title=texts.TITLE, fill_width=True, analytics_enabled=False, delete_cache=(UPLOADS_SWEPT_EVERY, UPLOADS_KEPT)
+        title=words("title"), fill_width=True, analytics_enabled=False, delete_cache=(UPLOADS_SWEPT_EVERY, UPLOADS_KEPT)
     ) as demo:
-        gr.HTML(texts.heading(retriever.bundle), elem_id="heading", padding=False)
-        if notices := texts.notices(retriever.bundle):
-            gr.HTML(notices, elem_id="notices", padding=False)
+        heading = gr.HTML(views.heading(retriever.bundle, words), elem_id="heading", padding=False)
+        notices = gr.HTML(views.notices(retriever.bundle, words), elem_id="notices", padding=False)
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="query", min_width=280):
                 photo = gr.Image(
-                    label=texts.PHOTO,
-                    alt_text=texts.PHOTO_ALT,
-                    placeholder=texts.PHOTO_PLACEHOLDER,
+                    label=I18N("photo"),
+                    alt_text=words("photo_alt"),
+                    placeholder=I18N("photo_placeholder"),
                     type="filepath",
                     image_mode=None,
                     sources=["upload", "clipboard", "webcam"],
@@ -63,52 +54,80 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     elem_id="photo",
                 )
                 with gr.Row(elem_id="random"):
-                    random = gr.Button(texts.RANDOM, min_width=120)
-                    seed = gr.Number(0, label=texts.SEED, precision=0, minimum=0, min_width=110, elem_id="seed")
-                match = gr.Radio(
-                    [(task.label, task.name) for task in TASKS.values()],
-                    value=DEFAULT_TASK,
-                    label=texts.MATCH,
-                    elem_id="match",
-                )
-                method = gr.Radio(
-                    [(texts.method_choice(method), method.name) for method in retriever.methods],
-                    value=default_method(retriever),
-                    label=texts.METHOD,
-                    elem_id="method",
-                )
-                k = gr.Slider(1, MAX_K, value=DEFAULT_K, step=1, label=texts.K, elem_id="k")
-                search = gr.Button(texts.SEARCH, variant="primary")
-            with gr.Column(elem_id="answer", min_width=280):
-                line = gr.HTML(first_line, elem_id="line", padding=False)
-                results = gr.Gallery(
-                    first_items["value"],
-                    label=texts.RESULTS,
-                    show_label=False,
-                    container=False,
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    columns=4,
-                    object_fit="contain",
-                    elem_id="results",
-                )
+                    random = gr.Button(I18N("random"), min_width=120)
+                    seed = gr.Number(0, label=I18N("seed"), precision=0, minimum=0, min_width=110, elem_id="seed")
+                match = gr.Radio(match_choices, value=start.match, label=I18N("match"), elem_id="match")
+                with gr.Group(elem_id="filters"):
+                    types = gr.CheckboxGroup(type_choices, label=I18N("types"), visible=bool(type_choices))
+                    colors = gr.CheckboxGroup(color_choices, label=I18N("colors"), visible=bool(color_choices))
+                with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
+                    weight = gr.Slider(
+                        0, 1, start.weight, step=0.05, label=I18N("weight"), info=I18N("weight_info"), elem_id="weight"
+                    )
+                    also = gr.CheckboxGroup(also_choices, label=I18N("also"), elem_id="also")
+                    crop = gr.Textbox(
+                        label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
+                    )
+                    whole = gr.Button(I18N("crop_clear"), size="sm")
+                    more = gr.File(
+                        label=I18N("more"), file_count="multiple", file_types=["image"], height=120, elem_id="more"
+                    )
+                method = gr.Radio(method_choices, value=start.method, label=I18N("method"), elem_id="method")
+                k = gr.Slider(1, MAX_K, value=start.k, step=1, label=I18N("k"), elem_id="k")
+                search = gr.Button(I18N("search"), variant="primary")
+            with gr.Column(elem_id="answer", min_width=280), gr.Tabs(elem_id="tabs"):
+                with gr.Tab(I18N("results"), id="results"):
+                    line = gr.HTML(first_line, elem_id="line", padding=False)
+                    details = gr.HTML(elem_id="details", padding=False)
+                    results = gr.Gallery(
+                        first_items["value"],
+                        label=words("results"),
+                        show_label=False,
+                        container=False,
+                        allow_preview=False,
+                        interactive=False,
+                        buttons=[],
+                        columns=4,
+                        object_fit="contain",
+                        elem_id="results",
+                    )
+                with gr.Tab(I18N("map"), id="map", visible="map" in retriever.bundle.manifest) as map_tab:
+                    map_ = gr.HTML(elem_id="map", padding=False)
+        # Unseen: the address that `page.js` asks to restore, and the one of the search that is shown.
+        address = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="address")
+        here = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="here")
         last_seed = gr.State()
 
         # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
         page: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-        shown: dict[str, Any] = {"outputs": [results, line], "show_progress": "minimal", "show_progress_on": line}
-        searches = page | SEARCH_QUEUE | shown
-        asked = [photo, method, match, k]
-        gr.on([method.input, match.input, k.release], handlers.refresh, asked, trigger_mode="always_last", **searches)
-        found = photo.change(handlers.refresh, asked, trigger_mode="always_last", **searches)
-        asked_again = search.click(handlers.answer, asked, **searches)
-        for done in (found, asked_again):
-            done.success(None, js=SHOW_RESULTS, api_visibility="private")
-        seeds = [photo, seed, last_seed]
-        random.click(handlers.random_photo, [seed, last_seed], seeds, show_progress="hidden", **page)
-        seed.submit(handlers.repeat_photo, seed, seeds, show_progress="hidden", **page)
-        results.select(handlers.pick, None, photo, show_progress="hidden", **page)
+        quiet = page | {"show_progress": "hidden"}
+        asked = [photo, more, crop, method, match, k, types, colors, weight, also]
+        shown = [results, line, details, here, types, colors]
+        searches = page | SEARCH_QUEUE | {"show_progress": "minimal", "show_progress_on": line}
+
+        changes = [method.input, match.input, k.release, types.input, colors.input, weight.release, also.input]
+        changed = gr.on(
+            [*changes, photo.change, more.change, crop.change],
+            handlers.refresh,
+            asked,
+            shown,
+            trigger_mode="always_last",
+            **searches,
+        )
+        asked_again = search.click(handlers.answer, asked, shown, **searches)
+        demo.load(handlers.welcome, None, [heading, notices, match, method, also], **quiet)
+        first = demo.load(handlers.restore, address, asked, js="() => location.search", **quiet)
+        again = address.input(handlers.restore, address, asked, trigger_mode="always_last", **quiet)
+        restored = [event.success(handlers.refresh, asked, shown, **searches) for event in (first, again)]
+        for done in (changed, asked_again, *restored):
+            done.success(None, here, js=SHOW_ADDRESS, api_visibility="private")
+
+        seeds = [photo, seed, last_seed, crop]
+        random.click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
+        seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
+        results.select(handlers.pick, photo, [photo, crop], **quiet)
+        gr.on([photo.input, whole.click], None, None, crop, js="() => ''", api_visibility="private")
+        map_tab.select(handlers.show_map, asked, map_, **page)
 
         endpoints = Endpoints(retriever, thumbnails)
         gr.api(endpoints.search, **SEARCH_QUEUE)
@@ -124,7 +143,8 @@ def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
     """Start the server with the app's look and limits; `options` go to `gr.Blocks.launch`."""
     return demo.launch(
         theme=theme(),
-        js=RELEASE_BY_KEY,
+        i18n=I18N,
+        js=Path(__file__).with_name("page.js").read_text(encoding="utf-8"),
         css_paths=Path(__file__).with_name("style.css"),
         max_file_size=UPLOAD_LIMIT,
         enable_monitoring=False,

@@ -1,0 +1,154 @@
+"""The parts of the page that are plain HTML. Whatever comes from a bundle or a user is escaped here.
+
+Links: an `<a data-search href="?…">` restores the search of that address, also in a new tab; what has a `data-id` makes
+that picture the query (`page.js`).
+"""
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import quote, urlencode
+
+import numpy as np
+
+from cbir.bundle import Bundle
+from cbir.gallery import Gallery
+from cbir.search import SearchOptions, SearchResult
+from cbir.similarity import SIMILARITIES
+from cbir.ui.texts import Words
+
+MAP_SIDE = 1000  # units of the drawing
+# Points are in the color they stand for; one that is not named here is drawn in grey.
+POINTS = {
+    **{"black": "#1c1917", "blue": "#2563eb", "brown": "#92400e", "green": "#15803d", "red": "#dc2626"},
+    **{"white": "#ffffff", "yellow": "#facc15", "pink": "#f472b6", "orange": "#f97316", "purple": "#7e22ce"},
+}
+
+
+def heading(bundle: Bundle, words: Words) -> str:
+    """Title, tagline and what is searched."""
+    backbone = bundle.manifest.get("backbone", {}).get("name", "")
+    pictures = words("pictures", n=words.number(len(bundle.gallery)))
+    facts = " · ".join(filter(None, [bundle.manifest.get("title", ""), pictures, backbone]))
+    return f"<h1>{words('title')}</h1><p>{words('tagline')}</p><p class='facts'>{escape(facts)}</p>"
+
+
+def notices(bundle: Bundle, words: Words) -> str:
+    """What a visitor should know about this bundle; empty when there is nothing to say."""
+    parts = []
+    if bundle.notice:
+        parts.append(f"<div class='notice' role='status'>{escape(bundle.notice)}</div>")
+    if bundle.manifest.get("dataset", {}).get("is_drawn"):
+        parts.append(
+            f"<details class='notice'><summary>{words('drawn')} <b>{words('drawn_how')}</b></summary>"
+            f"<p>{words('drawn_photos')}</p><pre tabindex='0'>python app.py --photos DIR</pre>"
+            f"<p>{words('drawn_train')}</p><pre tabindex='0'>python -m train.run --data DIR --out BUNDLE\n"
+            "python app.py --bundle BUNDLE</pre></details>"
+        )
+    return "".join(parts)
+
+
+def captions(result: SearchResult, words: Words) -> list[str]:
+    """A caption for each match, e.g. "1 · 0.93 · blue shirt"; small scores show more digits, alike for all."""
+    best = max((match.score for match in result.matches), default=0)
+    digits = 2 if best >= 0.5 else 3 if best >= 0.05 else 4
+    return [
+        " · ".join(filter(None, [str(match.rank), f"{match.score:.{digits}f}", words.garment(match.labels)]))
+        for match in result.matches
+    ]
+
+
+def found(
+    result: SearchResult, options: SearchOptions, gallery: Gallery, picture: str, files: dict[str, str], words: Words
+) -> str:
+    """The line above the results.
+
+    Args:
+        result: what was found.
+        options: what was asked.
+        gallery: what was searched.
+        picture: address of the query's picture.
+        files: name of a file -> its text, for links that save it.
+        words: the language.
+    """
+    title = words("found_far" if options.least_similar else "found", n=len(result.matches))
+    if not result.matches:
+        title = words("nothing")
+    elif result.query_id is not None:
+        garment = words.garment(gallery.labels_of(gallery.row(result.query_id)))
+        title = words("found_to", found=title, garment=garment) if garment else words("found_to_picture", found=title)
+    method = SIMILARITIES[result.method]
+    facts = [
+        words.method(method.name, method.label),
+        words(f"match_{result.task}").lower(),
+        words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)),
+    ]
+    actions = []
+    if result.query_id is not None:  # an upload has no address
+        actions.append(f"<button data-copy='{words('copied')}'>{words('copy_link')}</button>")
+    for name, text in files.items():
+        kind = name.rpartition(".")[2]
+        data = f"data:text/{'csv' if kind == 'csv' else 'plain'};charset=utf-8,{quote(text)}"
+        actions.append(f"<a class='button' download='{escape(name)}' href='{data}'>{words(kind)}</a>")
+    return _line(title, " · ".join(facts), picture, "".join(actions))
+
+
+def catalogue(gallery: Gallery, words: Words) -> str:
+    """The line above the pictures while there is no query."""
+    return _line(words("catalogue"), words("catalogue_facts", n=words.number(len(gallery))))
+
+
+def _line(title: str, facts: str, picture: str = "", actions: str = "") -> str:
+    image = f"<img src='{escape(picture)}' alt=''>" if picture else ""
+    actions = f"<div class='actions'>{actions}</div>" if actions else ""
+    return f"{image}<div role='status'><h2>{escape(title)}</h2><p>{escape(facts)}</p></div>{actions}"
+
+
+def collection_map(
+    gallery: Gallery, places: np.ndarray, query: np.ndarray | None, matches: Sequence[int], words: Words
+) -> str:
+    """The map: a point for each picture.
+
+    Args:
+        gallery: what is on the map.
+        places: (g, 2), from `cbir.map.map_positions`.
+        query: (2,), the place of the query; None for none.
+        matches: rows of the results.
+        words: the language.
+    """
+    low, high = places.min(axis=0), places.max(axis=0)
+    if query is not None:
+        low, high = np.minimum(low, query), np.maximum(high, query)
+    margin = 0.02 * MAP_SIDE
+    scale = (MAP_SIDE - 2 * margin) / np.maximum(high - low, 1e-9)
+
+    def at(place: np.ndarray) -> str:
+        x, y = margin + (place - low) * scale
+        return f"cx='{x:.0f}' cy='{MAP_SIDE - y:.0f}'"
+
+    garments = [words.garment(gallery.labels_of(row)) for row in range(len(gallery))]
+    points = "".join(
+        f"<circle {at(places[row])} r='7' fill='{POINTS.get(gallery.labels['color'][row], '#a8a29e')}' "
+        f"data-id='{escape(str(gallery.ids[row]))}'><title>{escape(garments[row])}</title></circle>"
+        for row in range(len(gallery))
+    )
+    marks = "".join(f"<circle class='match' {at(places[row])} r='13'/>" for row in matches)
+    legend = ""
+    if query is not None:
+        marks += f"<circle class='query' {at(query)} r='20'/>"
+        legend = (
+            f"<span class='key query'>{words('map_query')}</span><span class='key match'>{words('map_results')}</span>"
+        )
+    facts = words("map_facts", n=words.number(len(gallery)))
+    return (
+        f"<p class='facts'>{facts} {legend}</p>"
+        f"<svg viewBox='0 0 {MAP_SIDE} {MAP_SIDE}' role='img' aria-label='{words('map_label')}'>{points}{marks}</svg>"
+    )
+
+
+def picture_link(item_id: str, settings: str, picture: str, caption: str) -> str:
+    """A picture with its caption; following it searches with that picture under the same settings."""
+    address = "&".join(filter(None, [urlencode({"id": item_id}, safe="/"), settings]))
+    return (
+        f"<a data-search href='?{escape(address)}'><img src='{escape(picture)}' alt='{escape(caption)}' loading='lazy'>"
+        f"<span>{escape(caption)}</span></a>"
+    )

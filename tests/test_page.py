@@ -1,0 +1,172 @@
+"""The page over real HTTP: what its handlers answer to what the browser sends."""
+
+import json
+import warnings
+from urllib.parse import parse_qs
+
+import pytest
+
+from cbir.search import DEFAULT_K
+from cbir.similarity import DEFAULT_METHOD
+from tests.conftest import png, toy_photo
+
+with warnings.catch_warnings():  # third-party imports warn about themselves
+    warnings.simplefilter("ignore")
+    import httpx
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+SHIRT = "red_shirt/3.png"
+RESULTS, LINE, DETAILS, HERE, TYPES, COLORS = range(6)  # what a search answers
+
+
+def page_call(url, name, data, event_data=None, language="en"):
+    """Calls a handler as the browser does -> its outputs, or the error's text."""
+    config = httpx.get(url + "config").json()
+    fn = next(d["id"] for d in config["dependencies"] if d["api_name"] == name)
+    body = {"data": data, "fn_index": fn, "session_hash": "page", "event_data": event_data}
+    headers = {"accept-language": language}
+    httpx.post(url + "gradio_api/queue/join", json=body, headers=headers).raise_for_status()
+    with httpx.stream("GET", url + "gradio_api/queue/data", params={"session_hash": "page"}) as stream:
+        for line in stream.iter_lines():
+            message = json.loads(line.removeprefix("data:") or "{}")
+            if message.get("msg") == "process_completed":
+                return message["output"].get("data") or message["output"]["error"]
+    raise AssertionError("no answer")
+
+
+def asked(photo=None, more=None, crop="", method="cosine", match="both", k=4, types=(), colors=(), weight=0.5, also=()):
+    return [photo, more, crop, method, match, k, list(types), list(colors), weight, list(also)]
+
+
+@pytest.fixture
+def picture_of(url):
+    """What the photo widget holds when it shows an item."""
+    return lambda item_id: page_call(url, "restore", [f"?id={item_id}"])[0]
+
+
+@pytest.fixture
+def upload(url, tmp_path):
+    """What the photo widget holds after an upload."""
+
+    def upload(image):
+        files = {"files": ("photo.png", png(image), "image/png")}
+        path = httpx.post(url + "gradio_api/upload", files=files).json()[0]
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+    return upload
+
+
+def captions(answer):
+    return [item["caption"] for item in answer[RESULTS]["value"]]
+
+
+def test_the_page_names_methods_and_says_that_these_are_drawings(url, retriever):
+    config = json.dumps(httpx.get(url + "config").json(), ensure_ascii=False)
+    for method in retriever.methods:
+        assert f"{method.label}\\n{method.explanation}" in config
+    assert "python app.py --photos DIR" in config
+
+
+def test_the_page_goes_from_a_random_photo_to_its_matches(url, toy_bundle):
+    photo, seed, _, crop = page_call(url, "random_photo", [0, None])
+    assert (seed, crop) == (0, "")
+    answer = page_call(url, "refresh", asked(photo))
+    assert [caption.split(" · ")[0] for caption in captions(answer)] == ["1", "2", "3", "4"]
+    id = toy_bundle.gallery.random_id(0)
+    label = toy_bundle.gallery.labels_of(toy_bundle.gallery.row(id))
+    assert f"to “{label['color']} {label['type']}”" in answer[LINE]
+    assert parse_qs(answer[HERE]) == {"id": [id], "method": ["cosine"], "k": ["4"]}
+
+
+def test_the_next_click_is_a_new_seed_and_a_typed_seed_is_kept(url):
+    assert page_call(url, "random_photo", [0, 0])[1] == 1
+    assert page_call(url, "random_photo", [7, 1])[1] == 7
+    assert page_call(url, "repeat_photo", [7])[1] == 7
+
+
+def test_without_a_photo_the_page_shows_the_catalogue_and_search_asks_for_one(url):
+    answer = page_call(url, "refresh", asked(types=["shirt"], colors=["red"]))
+    assert "From the catalogue" in answer[LINE]
+    assert set(captions(answer)) == {"red shirt"}
+    assert "no photo" in page_call(url, "answer", asked())
+
+
+def test_filters_show_counts_and_leave_only_what_they_say(url, picture_of):
+    answer = page_call(url, "refresh", asked(picture_of(SHIRT), types=["pants"], k=30))
+    assert len(captions(answer)) == 30
+    assert all(caption.endswith(" pants") for caption in captions(answer))
+    assert ["red (12)", "red"] in answer[COLORS]["choices"]
+    assert ["shirt (36)", "shirt"] in answer[TYPES]["choices"]
+
+
+def test_every_control_counts(url, picture_of):
+    photo = picture_of(SHIRT)
+    method = "logistic_regression"
+    plain = captions(page_call(url, "refresh", asked(photo, method=method, k=20)))
+    for change in (
+        {"match": "type"},
+        {"weight": 0.9},
+        {"crop": "0, 0, 50, 50"},
+        *({"also": [name]} for name in ("other_colors", "least_similar")),
+        {"method": "random_forest"},
+    ):
+        changed = page_call(url, "refresh", asked(photo, **{"method": method, "k": 20} | change))
+        assert captions(changed) != plain, change
+
+
+def test_several_photos_are_one_query(url, upload, retriever):
+    photos = [toy_photo("red", "shirt", 99), toy_photo("blue", "shoes", 98)]
+    first, second = map(upload, photos)
+    answer = page_call(url, "refresh", asked(first, [second], k=6))
+    alone = page_call(url, "refresh", asked(first, k=6))
+    assert captions(answer) != captions(alone)
+    assert captions(page_call(url, "refresh", asked(second, [first], k=6))) == captions(answer)
+
+
+def test_a_mistake_in_a_control_gives_one_clear_line(url, picture_of):
+    photo = picture_of(SHIRT)
+    assert "four percentages" in page_call(url, "refresh", asked(photo, crop="a, b"))
+    assert "left, top, right, bottom" in page_call(url, "refresh", asked(photo, crop="60, 0, 20, 100"))
+    assert "does not tell type from color" in page_call(url, "refresh", asked(photo, weight=0.9))
+    assert "unknown wish" in page_call(url, "refresh", asked(photo, also=["magic"]))
+
+
+def test_an_address_restores_every_control(url):
+    address = f"?id={SHIRT}&method=cosine&match=type&k=7&type=shirt&color=red&color=blue&weight=0.25&also=least_similar"
+    photo, more, *rest = page_call(url, "restore", [address + "&crop=0,0,50,50"])
+    assert photo["path"].endswith(".jpg")
+    assert more is None
+    assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, ["least_similar"]]
+    assert page_call(url, "restore", [""]) == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, []]
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("?id=nobody", "unknown id 'nobody'"),
+        ("?method=magic", "unknown method 'magic'"),
+        ("?match=size", "unknown match 'size'"),
+        ("?color=mauve", "unknown color 'mauve'"),
+        ("?k=0", "expected k from 1"),
+    ],
+)
+def test_a_wrong_address_gives_one_clear_line(url, address, message):
+    assert message in page_call(url, "restore", [address])
+
+
+def test_the_page_speaks_portuguese(url, picture_of):
+    welcome = page_call(url, "welcome", [], language="pt-BR,pt;q=0.9,en;q=0.8")
+    assert "Encontre roupas parecidas" in welcome[0]
+    assert ["Tipo e cor", "both"] in welcome[2]["choices"]
+    answer = page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="pt-BR")
+    assert "camisa vermelha" in answer[LINE]
+    assert "red shirt" in page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="fi")[LINE]
+
+
+def test_the_map_shows_every_picture_the_query_and_its_results(url, picture_of, toy_bundle):
+    (drawing,) = page_call(url, "show_map", asked(picture_of(SHIRT), k=5))
+    assert drawing.count("data-id=") == len(toy_bundle.gallery)
+    assert drawing.count("<circle class='match'") == 5
+    assert drawing.count("<circle class='query'") == 1
+    (empty,) = page_call(url, "show_map", asked())
+    assert "class='query'" not in empty
