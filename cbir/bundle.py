@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ class Bundle:
         familiarity: tells photos of clothes from others, see `cbir.confidence`; None where that was not fitted.
         report: how good the methods are, as `train.evaluate` writes it; None where they were not judged.
         notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
+        repo: `user/repo` on the Hub that it came from; None for one that did not.
+        loaded_revision: the commit, or hash of the manifest, that it was loaded as; None for one made in memory.
     """
 
     gallery: Gallery
@@ -68,6 +71,22 @@ class Bundle:
     familiarity: Model | None = None
     report: dict[str, Any] | None = None
     notice: str | None = None
+    repo: str | None = None
+    loaded_revision: str | None = None
+
+    @cached_property
+    def revision(self) -> str:
+        """What tells it from any other: the Hub's commit; for a folder "sha256:" and the hash of its manifest file,
+        which lists the hashes of the others; for a bundle made in memory, a hash of what a search returns.
+        """
+        if self.loaded_revision is not None:
+            return self.loaded_revision
+        content = hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode())
+        for array in (self.gallery.features.embedding, self.gallery.features.color):
+            content.update(np.ascontiguousarray(array).data)
+        columns = [self.gallery.ids.tolist(), *(self.gallery.labels[name].tolist() for name in LABELS)]
+        content.update(json.dumps(columns).encode())
+        return f"sha256:{content.hexdigest()}"
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
@@ -130,7 +149,7 @@ def open_bundle(source: str | Path | None = None) -> Bundle:
         repo, revision = hub.parse_repo(str(source))
         if (manifest := hub.cached_file(repo, MANIFEST, revision)) and _is_complete(manifest.parent):
             notice = f"{error}: this is the copy of {source} that was downloaded earlier."
-            return replace(load_bundle(manifest.parent), notice=notice)
+            return replace(_load(manifest.parent, repo), notice=notice)
         return replace(load_bundle(), notice=f"{error}: instead of {source}, this is the embedded catalogue.")
 
 
@@ -146,8 +165,13 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
         HubError: the Hub refuses; HubUnreachableError: it does not answer.
     """
     folder = EMBEDDED if source is None else Path(source)
-    if not folder.exists() and (repo := hub.parse_repo(str(source))):
-        folder = _download(*repo)
+    if not folder.exists() and (found := hub.parse_repo(str(source))):
+        return _load(_download(*found), found[0])
+    return _load(folder)
+
+
+def _load(folder: Path, repo: str | None = None) -> Bundle:
+    """Loads a folder; one of the Hub's cache, where `repo` is given, is named after the commit."""
     manifest = _read_manifest(folder)
     _check_files(folder, manifest)
     try:
@@ -161,7 +185,8 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
             f"bundle {folder} cannot be read ({type(error).__name__}: {error}): build it again"
         ) from error
     _check_shapes(folder, manifest, gallery)
-    return Bundle(gallery, models, manifest, familiarity, report)
+    revision = folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}"
+    return Bundle(gallery, models, manifest, familiarity, report, repo=repo, loaded_revision=revision)
 
 
 def bundle_files(folder: str | Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ Legend: n photos, d numbers in an embedding, k axes.
 import numpy as np
 
 from cbir.features import Features
-from cbir.similarity import Model, Similarity, unit
+from cbir.similarity import Model, unit
 
 AXES = 32  # any number from 8 to 64 tells photos of clothes from others about as well
 EVEN = 0.5  # a best match below this is more probably wrong than right
@@ -76,17 +76,3 @@ def _fit_axes(clothes: Features) -> Model:
     # The sign of an axis is arbitrary: its largest number is made positive, so that equal photos give equal files.
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
     return Model({"mean": mean, "axes": np.ascontiguousarray(axes, np.float32)})
-
-
-def is_confident(query: Features, model: Model | None, method: Similarity, score: float) -> bool:
-    """Whether the best match of a query deserves to be shown as one.
-
-    Args:
-        query: of one photo.
-        model: the bundle's `familiarity`; None holds no query for unfamiliar.
-        method: the one that found the match.
-        score: of the best match.
-    """
-    if model is not None and familiarity(query, model)[0] < model.settings["no_match_below"]:
-        return False
-    return not method.is_learned or score >= EVEN

@@ -15,10 +15,11 @@ from PIL import Image
 
 from cbir.backbones import Backbone, load_backbone
 from cbir.bundle import Bundle
+from cbir.confidence import EVEN, familiarity
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features, extract
 from cbir.images import crop_image, load_image
-from cbir.pairs import NEAR_DUPLICATE, TASKS, Task
+from cbir.pairs import LABELS, NEAR_DUPLICATE, TASKS, Task
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors, unit
 
 DEFAULT_TASK = "both"
@@ -128,6 +129,9 @@ class SearchResult:
         task: name of the task that was scored.
         seconds: time taken from the decoded query to the matches.
         query_id: the gallery item that was the query; None for a photo from outside, or for several.
+        options: what the search was asked to do.
+        is_confident: whether the best match deserves to be shown as one, see `cbir.confidence`; true where there are
+            no matches or the least similar were asked for.
     """
 
     matches: list[Match]
@@ -135,6 +139,22 @@ class SearchResult:
     task: str
     seconds: float
     query_id: str | None = None
+    options: SearchOptions = DEFAULT_OPTIONS
+    is_confident: bool = True
+
+
+@dataclass(frozen=True)
+class QueryLabels:
+    """What the q photos of a query show.
+
+    Attributes:
+        values: for each of `LABELS` (q,) str: the known label; where unknown, the most probable; "" where the bundle
+            has no learned method to tell it by.
+        known: for each of `LABELS` (q,) bool, whether it is the known one.
+    """
+
+    values: dict[str, np.ndarray]
+    known: dict[str, np.ndarray]
 
 
 def top_k(scores: np.ndarray, id_order: np.ndarray, k: int) -> np.ndarray:
@@ -294,7 +314,22 @@ class Retriever:
         is_item = len(query.rows) == 1 and query.rows[0] != OUTSIDE
         query_id = str(gallery.ids[query.rows[0]]) if is_item else None
         seconds = query.seconds + time.perf_counter() - start
-        return SearchResult(matches, options.method, options.scored_task.name, seconds, query_id)
+        is_confident = not matches or options.least_similar or self._is_confident(query, options, matches[0].score)
+        return SearchResult(matches, options.method, options.scored_task.name, seconds, query_id, options, is_confident)
+
+    def _is_confident(self, query: Query, options: SearchOptions, score: float) -> bool:
+        """Whether all photos of the query are familiar, and a score that is a probability is above even."""
+        model = self.bundle.familiarity
+        if model is not None and (familiarity(query.features, model) < model.settings["no_match_below"]).any():
+            return False
+        return not self._method(options).is_learned or options.weight is not None or score >= EVEN
+
+    def labels(self, query: Query) -> QueryLabels:
+        """What the photos of a query show: their labels if they are gallery items, else the most probable ones."""
+        rows = query.rows
+        known = {name: np.where(rows == OUTSIDE, "", self.gallery.labels[name][rows]) for name in LABELS}
+        values = {name: self._completed(name, known[name], query.features) for name in LABELS}
+        return QueryLabels(values, {name: known[name] != "" for name in LABELS})
 
     def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
         """The first k of the rows, best first, that show neither the query's picture nor one that came before."""
@@ -313,26 +348,29 @@ class Retriever:
 
     @cached_property
     def _item_colors(self) -> np.ndarray:
-        """(g,) str."""
-        return self._colors(self.gallery.features, self.gallery.labels["color"])
+        """(g,) str, none unknown."""
+        return self._colors(self.gallery.labels["color"], self.gallery.features)
 
     def _query_colors(self, query: Query) -> np.ndarray:
-        """(q,) str."""
-        known = np.where(query.rows == OUTSIDE, "", self.gallery.labels["color"][query.rows])
-        return self._colors(query.features, known)
+        """(q,) str, none unknown."""
+        return self._colors(self.labels(query).values["color"], query.features)
 
-    def _colors(self, features: Features, known: np.ndarray) -> np.ndarray:
-        """Colors of n photos, (n,) str: the known ones; where unknown (""), the most probable."""
-        if (known != "").all():
-            return known
-        # Any learned method will do: all of them hold the attribute model.
-        model = next((self.bundle.models[m.name] for m in self.methods if m.is_learned), None)
-        if model is None:
+    def _colors(self, known: np.ndarray, features: Features) -> np.ndarray:
+        colors = self._completed("color", known, features)
+        if (colors == "").any():
             raise CbirError(
                 "other colors cannot be told without a label: this bundle has no learned method, search one that has"
             )
-        classes = np.array(model.settings["classes"]["color"])
-        return np.where(known != "", known, classes[attribute_posteriors(features, model)["color"].argmax(axis=1)])
+        return colors
+
+    def _completed(self, name: str, known: np.ndarray, features: Features) -> np.ndarray:
+        """Labels of n photos, (n,) str: the known ones; where unknown (""), the most probable if that can be told."""
+        # Any learned method will do: all of them hold the attribute model.
+        model = next((self.bundle.models[m.name] for m in self.methods if m.is_learned), None)
+        if model is None or (known != "").all():
+            return known
+        classes = np.array(model.settings["classes"][name])
+        return np.where(known != "", known, classes[attribute_posteriors(features, model)[name].argmax(axis=1)])
 
     def _method(self, options: SearchOptions) -> Similarity:
         methods = {m.name: m for m in self.methods}

@@ -4,24 +4,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from cbir.compare import compare
 from cbir.errors import CbirError, ImageError, UnknownNameError
+from cbir.export import FORMATS
 from cbir.features import Features
 from cbir.map import map_positions
 from cbir.pairs import LABELS, TASKS
 from cbir.search import Crop, Query, Retriever
 from cbir.similarity import DEFAULT_METHOD
-from cbir.ui import views
+from cbir.ui import report, views
 from cbir.ui.address import FLAGS, Asked, crop_of
 from cbir.ui.errors import clear_errors
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, file_url
 
 N_CATALOGUE = 18  # pictures shown while there is no query
+FILE_NAME = "apparel-search"  # of results that are saved
 N_REMEMBERED = 64  # queries whose features are kept
 
 
@@ -106,7 +110,9 @@ class Handlers:
         paths = [self.thumbnails.path(match.id) for match in result.matches]
         items = list(zip(paths, views.captions(result, words), strict=True))
         picture = file_url(asking.path or asking.more[0])
-        line = views.found(result, options, gallery, picture, {}, words)
+        name = None if asked.id else Path(asking.path or asking.more[0]).name
+        files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
+        line = views.found(result, options, gallery, picture, files, words)
         shown = gr.update(value=items, selected_index=None)
         return shown, line, "", asked.query_string(self.start), *self._facets(asked, words)
 
@@ -210,16 +216,33 @@ class Handlers:
     # --- the other tabs ---
 
     @clear_errors
-    def show_map(self, request: gr.Request, *values: object) -> str:
-        """The map, with the query's place and its results."""
-        asking = self._asking(values)
-        retriever, words = self.retriever, Words.of(request)
+    def show_tab(self, request: gr.Request, tab: str, *values: object) -> tuple[Any, Any, Any]:
+        """What the open tab shows -> comparison, map, report; the others stay as they are."""
+        asking, words = self._asking(values), Words.of(request)
+        views_of = {"compare": self._comparison, "map": self._map, "report": self._report}
+        return tuple(view(asking, words) if name == tab else gr.skip() for name, view in views_of.items())
+
+    def _comparison(self, asking: Asking, words: Words) -> str:
+        if not (asking.path or asking.more):
+            return views.nothing_yet(words)
+        found = compare(self.retriever, self._query(asking), asking.asked.options())
+        settings = {
+            name: replace(asking.asked, id="", crop="", method=name).query_string(self.start)
+            for name in found.by_method
+        }
+        return views.comparison(found, self.thumbnails.url, settings, words)
+
+    def _map(self, asking: Asking, words: Words) -> str:
+        retriever = self.retriever
         place, rows = None, []
         if asking.path or asking.more:
             query, options = self._query(asking), asking.asked.options()
             place = self._places(query.features).mean(axis=0)
             rows = [retriever.gallery.row(match.id) for match in retriever.rank(query, options).matches]
         return views.collection_map(retriever.gallery, self._gallery_places, place, rows, words)
+
+    def _report(self, asking: Asking, words: Words) -> str:
+        return report.page(self.retriever.bundle, self.thumbnails, words)
 
     def _places(self, features: Features) -> np.ndarray:
         bundle = self.retriever.bundle

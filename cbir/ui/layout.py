@@ -70,13 +70,13 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     )
                     whole = gr.Button(I18N("crop_clear"), size="sm")
                     more = gr.File(
-                        label=I18N("more"), file_count="multiple", file_types=["image"], height=120, elem_id="more"
+                        label=I18N("more"), file_count="multiple", file_types=["image"], height=140, elem_id="more"
                     )
                 method = gr.Radio(method_choices, value=start.method, label=I18N("method"), elem_id="method")
                 k = gr.Slider(1, MAX_K, value=start.k, step=1, label=I18N("k"), elem_id="k")
                 search = gr.Button(I18N("search"), variant="primary")
             with gr.Column(elem_id="answer", min_width=280), gr.Tabs(elem_id="tabs"):
-                with gr.Tab(I18N("results"), id="results"):
+                with gr.Tab(I18N("results"), id="results") as results_tab:
                     line = gr.HTML(first_line, elem_id="line", padding=False)
                     details = gr.HTML(elem_id="details", padding=False)
                     results = gr.Gallery(
@@ -91,11 +91,16 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                         object_fit="contain",
                         elem_id="results",
                     )
+                with gr.Tab(I18N("compare"), id="compare") as compare_tab:
+                    comparison = gr.HTML(elem_id="compare", padding=False)
                 with gr.Tab(I18N("map"), id="map", visible="map" in retriever.bundle.manifest) as map_tab:
                     map_ = gr.HTML(elem_id="map", padding=False)
-        # Unseen: the address that `page.js` asks to restore, and the one of the search that is shown.
+                with gr.Tab(I18N("report"), id="report", visible=retriever.bundle.report is not None) as report_tab:
+                    report = gr.HTML(elem_id="report", padding=False)
+        # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, and the open tab.
         address = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="address")
         here = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="here")
+        open_tab = gr.Textbox("results", label=I18N("address"), visible="hidden", elem_id="open-tab")
         last_seed = gr.State()
 
         # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
@@ -119,15 +124,18 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
         first = demo.load(handlers.restore, address, asked, js="() => location.search", **quiet)
         again = address.input(handlers.restore, address, asked, trigger_mode="always_last", **quiet)
         restored = [event.success(handlers.refresh, asked, shown, **searches) for event in (first, again)]
+        tabs = {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
+        show_tab = {"fn": handlers.show_tab, "inputs": [open_tab, *asked], "outputs": [comparison, map_, report]}
         for done in (changed, asked_again, *restored):
-            done.success(None, here, js=SHOW_ADDRESS, api_visibility="private")
+            done.success(None, here, js=SHOW_ADDRESS, api_visibility="private").success(**show_tab, **page)
+        for name, tab in tabs.items():
+            tab.select(None, None, open_tab, js=f"() => '{name}'", api_visibility="private").success(**show_tab, **page)
 
         seeds = [photo, seed, last_seed, crop]
         random.click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
         seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
         results.select(handlers.pick, photo, [photo, crop], **quiet)
         gr.on([photo.input, whole.click], None, None, crop, js="() => ''", api_visibility="private")
-        map_tab.select(handlers.show_map, asked, map_, **page)
 
         endpoints = Endpoints(retriever, thumbnails)
         gr.api(endpoints.search, **SEARCH_QUEUE)

@@ -59,6 +59,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "found_to": "{found} to “{garment}”",
         "found_to_picture": "{found} to this picture",
         "nothing": "No picture fits these filters",
+        "unsure": "No confident match",
+        "unsure_facts": "the {n} nearest are shown all the same",
         "searched": "{n} pictures in {time}",
         "copy_link": "Copy link",
         "copied": "Copied",
@@ -67,10 +69,60 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "search_with": "Search with this",
         "close": "Close",
         "nothing_to_compare": "Search with a photo first: then all methods answer it here, side by side.",
+        "compare_by": "Judged by what the query shows: {garments}.",
+        "compare_guess": "Judged by what the query most probably shows: {garments}.",
+        "agrees_count": "{n} of {of} agree",
+        "agrees": "agrees",
+        "agreement": "How far two methods agree",
+        "agreement_facts": "Share of results that both found, and rank-biased overlap (the first ranks count most).",
+        "no_score": "not judged",
         "map_facts": "{n} pictures; those that show the same lie side by side. Click one to search with it.",
         "map_query": "your query",
         "map_results": "its results",
         "map_label": "Map of the collection: a point for each picture, in its color",
+        "report_intro": "Methods were fitted on {n_train} photos and judged on {n_test} others (split by image, near "
+        "duplicates on one side, seed {seed}). In brackets: 95 % intervals, bootstrap over photos ({n_replicates}).",
+        "report_drawn": "This catalogue is drawn, hence easy: see below for photos.",
+        "report_pairs": "Do scores tell pairs that match from others?",
+        "report_pairs_how": "Pearson correlation of score and label, on pairs of photos that no method was fitted on.",
+        "report_published": "published",
+        "report_pooled": "pooled",
+        "report_pairs_n": "{n} pairs",
+        "report_ceiling": "A perfect score that is not told which label is asked for would reach {value}.",
+        "report_retrieval": "Are the first ten results right?",
+        "report_retrieval_how": "{n_test} photos search {n_train} others. Precision of the first 10 results (P@10), "
+        "and mean average precision (mAP).",
+        "report_elsewhere": "Photos from elsewhere",
+        "report_elsewhere_how": "P@10 of {n} photos ({queries}) that search: {gallery}.",
+        "report_curves": "Precision and recall",
+        "report_recall": "recall",
+        "report_precision": "precision",
+        "report_scores": "Scores and probabilities",
+        "report_scores_how": "Left: scores of pairs with the same label and with different ones. Right, for methods "
+        "whose score is a probability: of the pairs with such a score, this share has the same label; a perfect method "
+        "lies on the line.",
+        "report_score": "score",
+        "report_share": "share of pairs",
+        "report_same": "same label",
+        "report_different": "different label",
+        "report_confusion": "What is taken for what",
+        "report_confusion_how": "Rows: what photos show; columns: what they are most probably taken for.",
+        "report_queries": "Best and worst queries",
+        "report_best": "Best",
+        "report_worst": "Worst",
+        "report_query": "query",
+        "report_relevant": "relevant",
+        "report_level": "When the app says “no confident match”",
+        "report_level_how": "Familiarity of photos of clothes, and of pictures without clothes (synthetic). Below "
+        "{level} a photo is unfamiliar: that holds for {rejects} of the pictures without clothes, and {passes} of the "
+        "photos of clothes pass. A probability below {score} is no confident match either.",
+        "report_familiarity": "familiarity",
+        "report_share_photos": "share of pictures",
+        "report_clothes": "photos of clothes",
+        "report_not_clothes": "no clothes",
+        "report_naive": "How published figures of .72 can come about",
+        "report_notes": "Notes",
+        "report_none": "The methods of this bundle were not judged: its report is missing.",
     },
     "pt": {
         "title": "Apparel CBIR",
@@ -119,6 +171,61 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "found_far": "Menos parecidos: {n}",
         "found_to": "{found} · “{garment}”",
         "found_to_picture": "{found} · esta imagem",
+        "unsure": "Nenhum resultado confiável",
+        "unsure_facts": "as {n} mais próximas são mostradas mesmo assim",
+        "compare_by": "Julgado pelo que a busca mostra: {garments}.",
+        "compare_guess": "Julgado pelo que a busca provavelmente mostra: {garments}.",
+        "agrees_count": "{n} de {of} coincidem",
+        "agrees": "coincide",
+        "agreement": "Quanto dois métodos concordam",
+        "agreement_facts": "Parte dos resultados que ambos encontram, e sobreposição ponderada pela ordem (as "
+        "primeiras posições contam mais).",
+        "no_score": "não julgado",
+        "report_intro": "Os métodos foram ajustados em {n_train} fotos e julgados em outras {n_test} (divisão por "
+        "imagem, quase duplicatas do mesmo lado, semente {seed}). Entre parênteses: intervalos de 95 %, bootstrap "
+        "sobre fotos ({n_replicates}).",
+        "report_drawn": "Este catálogo é desenhado, portanto fácil: veja abaixo para fotos.",
+        "report_pairs": "As notas distinguem os pares que combinam dos outros?",
+        "report_pairs_how": "Correlação de Pearson entre nota e rótulo, em pares de fotos nas quais nenhum método foi "
+        "ajustado.",
+        "report_published": "publicado",
+        "report_pooled": "juntos",
+        "report_pairs_n": "{n} pares",
+        "report_ceiling": "Uma nota perfeita que não sabe qual rótulo se pede chegaria a {value}.",
+        "report_retrieval": "Os dez primeiros resultados estão certos?",
+        "report_retrieval_how": "{n_test} fotos buscam entre {n_train} outras. Precisão dos 10 primeiros (P@10) e "
+        "precisão média (mAP).",
+        "report_elsewhere": "Fotos de outra origem",
+        "report_elsewhere_how": "P@10 de {n} fotos ({queries}) que buscam em: {gallery}.",
+        "report_curves": "Precisão e revocação",
+        "report_recall": "revocação",
+        "report_precision": "precisão",
+        "report_scores": "Notas e probabilidades",
+        "report_scores_how": "À esquerda: notas de pares com o mesmo rótulo e com rótulos diferentes. À direita, para "
+        "métodos cuja nota é uma probabilidade: dos pares com tal nota, esta parte tem o mesmo rótulo; um método "
+        "perfeito fica sobre a linha.",
+        "report_score": "nota",
+        "report_share": "parte dos pares",
+        "report_same": "mesmo rótulo",
+        "report_different": "rótulos diferentes",
+        "report_confusion": "O que se toma por quê",
+        "report_confusion_how": "Linhas: o que as fotos mostram; colunas: pelo que provavelmente são tomadas.",
+        "report_queries": "As melhores e as piores buscas",
+        "report_best": "Melhores",
+        "report_worst": "Piores",
+        "report_query": "busca",
+        "report_relevant": "relevante",
+        "report_level": "Quando o aplicativo diz “nenhum resultado confiável”",
+        "report_level_how": "Familiaridade de fotos de roupas e de imagens sem roupas (sintéticas). Abaixo de {level} "
+        "uma foto é estranha: isso vale para {rejects} das imagens sem roupas, e {passes} das fotos de roupas passam. "
+        "Uma probabilidade abaixo de {score} também não é um resultado confiável.",
+        "report_familiarity": "familiaridade",
+        "report_share_photos": "parte das imagens",
+        "report_clothes": "fotos de roupas",
+        "report_not_clothes": "sem roupas",
+        "report_naive": "Como podem surgir números publicados de 0,72",
+        "report_notes": "Notas (em inglês)",
+        "report_none": "Os métodos deste conjunto não foram julgados: falta o relatório.",
         "nothing": "Nenhuma imagem atende a estes filtros",
         "searched": "{n} imagens em {time}",
         "copy_link": "Copiar link",
@@ -183,6 +290,14 @@ class Words:
     def number(self, n: int) -> str:
         """A whole number as one reads it, e.g. "4,803"."""
         return f"{n:,}".replace(",", "." if self.language == "pt" else ",")
+
+    def decimal(self, value: float | None, digits: int = 3) -> str:
+        """A number as one reads it, e.g. "0.721"; a dash for none."""
+        return "–" if value is None else f"{value:.{digits}f}".replace(".", "," if self.language == "pt" else ".")
+
+    def percent(self, share: float | None) -> str:
+        """A share, e.g. "93 %"; a dash for none."""
+        return "–" if share is None else f"{100 * share:.0f} %"
 
     def noun(self, name: str) -> str:
         """A type or a color."""

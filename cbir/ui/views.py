@@ -4,14 +4,16 @@ Links: an `<a data-search href="?…">` restores the search of that address, als
 that picture the query (`page.js`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote, urlencode
 
 import numpy as np
 
 from cbir.bundle import Bundle
+from cbir.compare import Comparison
 from cbir.gallery import Gallery
+from cbir.pairs import LABELS
 from cbir.search import SearchOptions, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.texts import Words
@@ -76,12 +78,16 @@ def found(
     elif result.query_id is not None:
         garment = words.garment(gallery.labels_of(gallery.row(result.query_id)))
         title = words("found_to", found=title, garment=garment) if garment else words("found_to_picture", found=title)
+    if not result.is_confident:
+        title = words("unsure")
     method = SIMILARITIES[result.method]
     facts = [
         words.method(method.name, method.label),
         words(f"match_{result.task}").lower(),
         words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)),
     ]
+    if not result.is_confident:
+        facts.insert(0, words("unsure_facts", n=len(result.matches)))
     actions = []
     if result.query_id is not None:  # an upload has no address
         actions.append(f"<button data-copy='{words('copied')}'>{words('copy_link')}</button>")
@@ -89,7 +95,7 @@ def found(
         kind = name.rpartition(".")[2]
         data = f"data:text/{'csv' if kind == 'csv' else 'plain'};charset=utf-8,{quote(text)}"
         actions.append(f"<a class='button' download='{escape(name)}' href='{data}'>{words(kind)}</a>")
-    return _line(title, " · ".join(facts), picture, "".join(actions))
+    return _line(title, " · ".join(facts), picture, "".join(actions), "" if result.is_confident else "unsure")
 
 
 def catalogue(gallery: Gallery, words: Words) -> str:
@@ -97,10 +103,67 @@ def catalogue(gallery: Gallery, words: Words) -> str:
     return _line(words("catalogue"), words("catalogue_facts", n=words.number(len(gallery))))
 
 
-def _line(title: str, facts: str, picture: str = "", actions: str = "") -> str:
+def _line(title: str, facts: str, picture: str = "", actions: str = "", class_: str = "") -> str:
     image = f"<img src='{escape(picture)}' alt=''>" if picture else ""
     actions = f"<div class='actions'>{actions}</div>" if actions else ""
-    return f"{image}<div role='status'><h2>{escape(title)}</h2><p>{escape(facts)}</p></div>{actions}"
+    return f"{image}<div role='status' class='{class_}'><h2>{escape(title)}</h2><p>{escape(facts)}</p></div>{actions}"
+
+
+def nothing_yet(words: Words) -> str:
+    """What the comparison shows while there is no query."""
+    return f"<p class='facts'>{words('nothing_to_compare')}</p>"
+
+
+def comparison(found: Comparison, picture_of: Callable[[str], str], settings: Mapping[str, str], words: Words) -> str:
+    """All methods side by side, then how far they agree.
+
+    Args:
+        found: from `cbir.compare.compare`.
+        picture_of: address of an item's picture.
+        settings: for each method the address, behind the id, of a search with it.
+        words: the language.
+    """
+    shown = [
+        words.garment({name: values[name] for name in found.judged_by})
+        for values in ({name: found.labels.values[name][i] for name in LABELS} for i in range(found.n_photos))
+    ]
+    garments = ", ".join(dict.fromkeys(filter(None, shown)))
+    intro = escape(words("compare_by" if found.is_certain else "compare_guess", garments=garments)) if garments else ""
+    parts = []
+    for name, matches in found.by_method.items():
+        result = matches.result
+        facts = words("no_score")
+        if matches.precision is not None:
+            n_agree = words.decimal(matches.precision * matches.n_judged, 1).removesuffix(",0").removesuffix(".0")
+            facts = words("agrees_count", n=n_agree, of=matches.n_judged)
+        items = "".join(
+            f"<li class='{'agrees' if agrees else ''}'>"
+            + picture_link(
+                match.id,
+                settings[name],
+                picture_of(match.id),
+                f"{caption} ✓" if agrees else caption,
+            )
+            + "</li>"
+            for match, caption, agrees in zip(result.matches, captions(result, words), matches.agrees, strict=True)
+        )
+        label = escape(words.method(name, SIMILARITIES[name].label))
+        parts.append(f"<section><h3>{label}</h3><p class='facts'>{facts}</p><ol>{items}</ol></section>")
+    header = "".join(f"<th scope='col'>{escape(words.method(n, SIMILARITIES[n].label))}</th>" for n in found.by_method)
+    both = {frozenset(a.methods): f"{words.percent(a.overlap)} / {words.decimal(a.rbo, 2)}" for a in found.agreements}
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(words.method(a, SIMILARITIES[a].label))}</th>"
+        + "".join(f"<td>{both.get(frozenset((a, b)), '–')}</td>" for b in found.by_method)
+        + "</tr>"
+        for a in found.by_method
+    )
+    return (
+        f"<p class='facts'>{intro}</p>"
+        f"<div class='methods' role='region' tabindex='0' aria-label='{words('compare')}'>{''.join(parts)}</div>"
+        f"<h3>{words('agreement')}</h3><p class='facts'>{words('agreement_facts')}</p>"
+        f"<div class='wide' role='region' tabindex='0' aria-label='{words('agreement')}'>"
+        f"<table><thead><tr><td></td>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def collection_map(

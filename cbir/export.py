@@ -1,0 +1,233 @@
+"""Results as JSON and CSV: one shape for the endpoints, the command line and the page's downloads."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypedDict
+
+from cbir.bundle import Bundle
+from cbir.compare import Comparison
+from cbir.errors import CbirError
+from cbir.pairs import LABELS
+from cbir.search import Match, SearchResult
+
+CSV_COLUMNS = ("query", "rank", "id", "score", *LABELS, "method", "match", "bundle", "revision")
+# A spreadsheet takes a cell that begins so for a formula, which a stranger's file name must not be able to give it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class LabelsJson(TypedDict):
+    """Labels of a picture; "" where unknown."""
+
+    type: str
+    color: str
+
+
+class MatchJson(TypedDict):
+    """One result."""
+
+    id: str
+    rank: int
+    score: float
+    labels: LabelsJson
+
+
+class BundleJson(TypedDict):
+    """Which bundle answered: `repo` on the Hub (null if elsewhere) and `revision`, its commit or hash."""
+
+    title: str | None
+    created: str | None
+    repo: str | None
+    revision: str
+
+
+class OptionsJson(TypedDict):
+    """What the search was asked to do, under the names of the parameters."""
+
+    method: str
+    match: str
+    k: int
+    types: list[str]
+    colors: list[str]
+    weight: float | None
+    other_colors: bool
+    least_similar: bool
+    hide_near_duplicates: bool
+
+
+class ResultJson(TypedDict):
+    """Answer of a search; `match` is what was scored, `options.match` what was asked for.
+
+    `is_confident` is false where the app would say "no confident match".
+    """
+
+    query: str | None
+    query_id: str | None
+    method: str
+    match: str
+    k: int
+    seconds: float
+    is_confident: bool
+    options: OptionsJson
+    bundle: BundleJson
+    matches: list[MatchJson]
+
+
+class MethodMatchesJson(TypedDict):
+    """What one method found; `precision` is null where no match can be judged."""
+
+    method: str
+    seconds: float
+    precision: float | None
+    n_judged: int
+    matches: list[MatchJson]
+
+
+class AgreementJson(TypedDict):
+    """How far two methods agree: overlap@k and rank-biased overlap, both from 0 to 1."""
+
+    methods: list[str]
+    overlap: float
+    rbo: float
+
+
+class ComparisonJson(TypedDict):
+    """One query under every method; `is_certain` says whether the labels to judge by are known, not guessed."""
+
+    query: str | None
+    query_id: str | None
+    match: str
+    k: int
+    options: OptionsJson
+    bundle: BundleJson
+    labels: list[LabelsJson]
+    judged_by: list[str]
+    is_certain: bool
+    methods: list[MethodMatchesJson]
+    agreements: list[AgreementJson]
+
+
+def result_json(result: SearchResult, bundle: Bundle, query: str | None = None) -> ResultJson:
+    """A result as what `json.dumps` takes.
+
+    Args:
+        result: of a search in this bundle.
+        bundle: what was searched.
+        query: what was searched with, e.g. the name of a file or an address; None for the id, if it was a gallery item.
+    """
+    return {
+        "query": result.query_id if query is None else query,
+        "query_id": result.query_id,
+        "method": result.method,
+        "match": result.task,
+        "k": result.options.k,
+        "seconds": round(result.seconds, 6),
+        "is_confident": result.is_confident,
+        "options": _options(result),
+        "bundle": _bundle(bundle),
+        "matches": [_match(match) for match in result.matches],
+    }
+
+
+def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = None) -> ComparisonJson:
+    """A comparison as what `json.dumps` takes; arguments as of `result_json`."""
+    first = next(iter(comparison.by_method.values())).result
+    values = {name: comparison.labels.values[name].tolist() for name in LABELS}
+    # A weight is not given to methods that cannot weigh: it is the same for all that can.
+    weights = [matches.result.options.weight for matches in comparison.by_method.values()]
+    options = _options(first) | {"weight": next((weight for weight in weights if weight is not None), None)}
+    del options["method"]
+    return {
+        "query": first.query_id if query is None else query,
+        "query_id": first.query_id,
+        "match": first.task,
+        "k": first.options.k,
+        "options": options,
+        "bundle": _bundle(bundle),
+        "labels": [dict(zip(LABELS, row, strict=True)) for row in zip(*values.values(), strict=True)],
+        "judged_by": list(comparison.judged_by),
+        "is_certain": comparison.is_certain,
+        "methods": [
+            {
+                "method": name,
+                "seconds": round(matches.result.seconds, 6),
+                "precision": matches.precision,
+                "n_judged": matches.n_judged,
+                "matches": [_match(match) for match in matches.result.matches],
+            }
+            for name, matches in comparison.by_method.items()
+        ],
+        "agreements": [asdict(agreement) | {"methods": list(agreement.methods)} for agreement in comparison.agreements],
+    }
+
+
+def to_json(result: SearchResult, bundle: Bundle, query: str | None = None) -> str:
+    """A result as the text of a JSON file; arguments as of `result_json`."""
+    return json.dumps(result_json(result, bundle, query), indent=2, ensure_ascii=False) + "\n"
+
+
+def to_csv(result: SearchResult, bundle: Bundle, query: str | None = None) -> str:
+    """A result as the text of a CSV file (RFC 4180), with a header and a row a match; arguments as of `result_json`.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front; JSON has it as it is.
+    """
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(CSV_COLUMNS)
+    shown = result_json(result, bundle, query)
+    for match in shown["matches"]:
+        row = [shown["query"] or "", match["rank"], match["id"], match["score"]]
+        row += [match["labels"][name] for name in LABELS]
+        row += [shown["method"], shown["match"], shown["bundle"]["title"] or "", shown["bundle"]["revision"]]
+        writer.writerow([_harmless(cell) for cell in row])
+    return file.getvalue()
+
+
+FORMATS = {".csv": to_csv, ".json": to_json}
+
+
+def write_result(result: SearchResult, bundle: Bundle, path: str | os.PathLike, query: str | None = None) -> Path:
+    """Writes a result to a file, CSV or JSON as its name ends; other arguments as of `result_json`.
+
+    Returns:
+        The path.
+
+    Raises:
+        CbirError: the name ends in neither.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise CbirError(f"expected a file named *{' or *'.join(FORMATS)}, got {path.name!r}")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, delete=False) as file:
+        file.write(FORMATS[path.suffix](result, bundle, query))
+    Path(file.name).chmod(0o644)
+    return Path(file.name).replace(path)
+
+
+def _options(result: SearchResult) -> OptionsJson:
+    options = asdict(result.options)
+    return {"method": options.pop("method"), "match": options.pop("task")} | {
+        name: list(value) if isinstance(value, tuple) else value for name, value in options.items()
+    }
+
+
+def _bundle(bundle: Bundle) -> BundleJson:
+    manifest = bundle.manifest
+    return {
+        "title": manifest.get("title"),
+        "created": manifest.get("created"),
+        "repo": bundle.repo,
+        "revision": bundle.revision,
+    }
+
+
+def _match(match: Match) -> MatchJson:
+    return asdict(match)
+
+
+def _harmless(cell: str | int | float) -> str | int | float:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
