@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from cbir.confidence import ACCEPTED, EVEN, REJECTED, familiarity, fit_familiarity, is_confident, level
+from cbir.confidence import ACCEPTED, REJECTED, familiarity, fit_familiarity, level
 from cbir.features import Features
-from cbir.similarity import SIMILARITIES
 
 D = 40
 
@@ -72,23 +71,3 @@ def test_fitting_is_repeatable(model):
     again = fit_familiarity(clothes(300, 0), others(2000, 0), seed=0)
     assert all((again.arrays[key] == model.arrays[key]).all() for key in model.arrays)
     assert again.settings == model.settings
-
-
-@pytest.mark.parametrize(
-    ("query", "method", "score", "expected"),
-    [
-        ("clothes", "attribute_agreement", 0.9, True),
-        ("clothes", "attribute_agreement", EVEN - 0.01, False),
-        ("clothes", "cosine", 0.1, True),  # no probability
-        ("others", "attribute_agreement", 0.99, False),
-        ("others", "cosine", 0.99, False),
-    ],
-)
-def test_a_match_is_confident_where_the_photo_is_familiar_and_the_score_high(model, query, method, score, expected):
-    photo = {"clothes": clothes, "others": others}[query](1, 2)
-    assert is_confident(photo, model, SIMILARITIES[method], score) is expected
-
-
-def test_without_familiarity_only_the_score_counts():
-    assert is_confident(others(1, 0), None, SIMILARITIES["attribute_agreement"], 0.9) is True
-    assert is_confident(others(1, 0), None, SIMILARITIES["attribute_agreement"], 0.1) is False

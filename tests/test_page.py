@@ -1,14 +1,20 @@
 """The page over real HTTP: what its handlers answer to what the browser sends."""
 
+import csv
+import dataclasses
+import io
 import json
+import re
 import warnings
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import pytest
+from PIL import Image
 
-from cbir.search import DEFAULT_K
+from cbir.search import DEFAULT_K, Retriever
 from cbir.similarity import DEFAULT_METHOD
-from tests.conftest import png, toy_photo
+from cbir.ui import build_demo
+from tests.conftest import ToyBackbone, png, toy_photo
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
     warnings.simplefilter("ignore")
@@ -163,10 +169,76 @@ def test_the_page_speaks_portuguese(url, picture_of):
     assert "red shirt" in page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="fi")[LINE]
 
 
+def tab(url, name, controls, **options):
+    """What a tab shows; the others must stay as they are."""
+    shown = dict(
+        zip(("compare", "map", "report"), page_call(url, "show_tab", [name, *controls], **options), strict=True)
+    )
+    assert all(other == {"__type__": "update"} for key, other in shown.items() if key != name)
+    return shown[name]
+
+
 def test_the_map_shows_every_picture_the_query_and_its_results(url, picture_of, toy_bundle):
-    (drawing,) = page_call(url, "show_map", asked(picture_of(SHIRT), k=5))
+    drawing = tab(url, "map", asked(picture_of(SHIRT), k=5))
     assert drawing.count("data-id=") == len(toy_bundle.gallery)
     assert drawing.count("<circle class='match'") == 5
     assert drawing.count("<circle class='query'") == 1
-    (empty,) = page_call(url, "show_map", asked())
-    assert "class='query'" not in empty
+    assert "class='query'" not in tab(url, "map", asked())
+
+
+def test_methods_are_compared_side_by_side(url, picture_of, retriever):
+    shown = tab(url, "compare", asked(picture_of(SHIRT), k=5))
+    assert shown.count("<section>") == len(retriever.methods)
+    assert all(f"<h3>{method.label}</h3>" in shown for method in retriever.methods)
+    assert "Judged by what the query shows: red shirt" in shown
+    # The mark is in the alternative text and in the caption.
+    assert 2 * shown.count("<li class='agrees'>") == shown.count("✓") > 0
+    # A link leads to a search with that picture by that method.
+    assert re.search(r"href='\?id=\S+&amp;method=random_forest&amp;k=5'", shown)
+    assert "Search with a photo first" in tab(url, "compare", asked())
+
+
+def test_an_upload_is_compared_by_what_it_most_probably_shows(url, upload):
+    shown = tab(url, "compare", asked(upload(toy_photo("blue", "pants", 99))))
+    assert "most probably shows: blue pants" in shown
+
+
+def test_results_can_be_taken_away(url, picture_of, upload):
+    line = page_call(url, "refresh", asked(picture_of(SHIRT), k=3))[LINE]
+    files = {kind: unquote(text) for kind, text in re.findall(r"href='data:text/(\w+);charset=utf-8,([^']*)'", line)}
+    rows = list(csv.DictReader(io.StringIO(files["csv"])))
+    shown = json.loads(files["plain"])
+    assert [row["id"] for row in rows] == [match["id"] for match in shown["matches"]]
+    assert rows[0]["query"] == shown["query_id"] == SHIRT
+    assert rows[0]["revision"] == shown["bundle"]["revision"]
+    line = page_call(url, "refresh", asked(upload(toy_photo("blue", "pants", 99)), k=3))[LINE]
+    assert "%22query_id%22%3A%20null" in line
+
+
+def test_a_photo_without_clothes_gets_no_confident_match(url, upload):
+    answer = page_call(url, "refresh", asked(upload(Image.new("RGB", (64, 64), "grey")), k=3))
+    assert "<h2>No confident match</h2>" in answer[LINE]
+    assert "the 3 nearest are shown all the same" in answer[LINE]
+    assert "No confident" not in page_call(url, "refresh", asked(upload(toy_photo("red", "shirt", 99)), k=3))[LINE]
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_the_report_shows_figures_curves_confusions_and_queries(url, toy_bundle, language):
+    shown, report = tab(url, "report", asked(), language=language), toy_bundle.report
+    value, low, high = report["pairs"]["cosine"]["type"]["pearson"]
+    figure = f"{value:.3f}<small>({low:.3f} – {high:.3f})</small>"
+    assert (figure if language == "en" else figure.replace(".", ",")) in shown
+    n_learned = len(report["reliability"])
+    # Curves, histograms and reliability for two labels each, and the histogram of familiarity.
+    assert shown.count("<figure>") == 2 + 2 * len(report["methods"]) + 2 * n_learned + 1
+    assert shown.count("<polyline") == 2 * len(report["methods"])
+    for task in ("type", "color", "both"):
+        for query in report["queries"][task]["worst"]:
+            assert f"href='?id={query['id']}&amp;method" in shown
+
+
+def test_a_bundle_without_report_or_map_has_no_such_tabs(toy_bundle):
+    manifest = {key: value for key, value in toy_bundle.manifest.items() if key != "map"}
+    bare = Retriever(dataclasses.replace(toy_bundle, manifest=manifest, report=None), ToyBackbone())
+    tabs = [c["props"] for c in build_demo(bare).config["components"] if c["type"] == "tabitem"]
+    assert {props["id"] for props in tabs if not props["visible"]} == {"map", "report"}

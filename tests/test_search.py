@@ -234,3 +234,27 @@ def test_nothing_to_search_with_is_refused(retriever):
         retriever.search([])
     with pytest.raises(CbirError, match="expected a photo to crop"):
         retriever.search([], ids=["red_shirt/3.png"], crop=(0, 0, 1, 1))
+
+
+@pytest.mark.parametrize("method", SIMILARITIES)
+def test_a_photo_of_clothes_gets_confident_matches_and_an_empty_one_does_not(retriever, method):
+    photo, grey = toy_photo("red", "shirt", 99), Image.new("RGB", (64, 64), "grey")
+    assert retriever.search(photo, SearchOptions(method)).is_confident
+    assert not retriever.search(grey, SearchOptions(method)).is_confident
+    # One photo that is none spoils the search.
+    assert not retriever.search([photo, grey], SearchOptions(method)).is_confident
+
+
+def test_a_best_match_that_is_more_probably_wrong_is_not_confident(retriever):
+    options = SearchOptions("attribute_agreement", "color", colors=("blue",))
+    result = retriever.search_by_id("red_shirt/3.png", options)
+    assert result.matches[0].score < 0.5
+    assert not result.is_confident
+    # What is no probability has no such level, and of the least similar none is expected to match.
+    for change in ({"method": "cosine"}, {"least_similar": True}):
+        assert retriever.search_by_id("red_shirt/3.png", dataclasses.replace(options, **change)).is_confident
+
+
+def test_without_familiarity_only_the_score_counts(toy_bundle):
+    retriever = Retriever(dataclasses.replace(toy_bundle, familiarity=None), ToyBackbone())
+    assert retriever.search(Image.new("RGB", (64, 64), "grey"), SearchOptions("cosine")).is_confident

@@ -66,7 +66,7 @@ class Asked:
         Raises:
             CbirError: k or weight is no number in its range.
         """
-        given = parse_qs(text.removeprefix("?"))
+        given = parse_qs(text.removeprefix("?").partition("#")[0])
         values = {
             f.name: given[f.name] if isinstance(getattr(start, f.name), list) else given[f.name][-1]
             for f in fields(start)

@@ -122,7 +122,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
         asked_again = search.click(handlers.answer, asked, shown, **searches)
         demo.load(handlers.welcome, None, [heading, notices, match, method, also], **quiet)
         first = demo.load(handlers.restore, address, asked, js="() => location.search", **quiet)
-        again = address.input(handlers.restore, address, asked, trigger_mode="always_last", **quiet)
+        again = address.change(handlers.restore, address, asked, trigger_mode="always_last", **quiet)
         restored = [event.success(handlers.refresh, asked, shown, **searches) for event in (first, again)]
         tabs = {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
         show_tab = {"fn": handlers.show_tab, "inputs": [open_tab, *asked], "outputs": [comparison, map_, report]}

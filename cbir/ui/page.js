@@ -3,11 +3,10 @@
     const find = (selector) => document.querySelector(selector);
 
     // --- addresses: a link or the back button puts one into the hidden field, whose handler restores that search ---
+    let asked = 0;
     const go = (address) => {
         const field = find("#address textarea, #address input");
-        field.value = ""; // the same address twice is asked for twice
-        field.dispatchEvent(new Event("input", {bubbles: true}));
-        field.value = address;
+        field.value = `${address}#${++asked}`; // the same address twice is asked for twice
         field.dispatchEvent(new Event("input", {bubbles: true}));
     };
     addEventListener("popstate", () => go(location.search || "?"));

@@ -159,9 +159,8 @@ def _queries(report: Report, thumbnails: Thumbnails, words: Words) -> str:
             continue
         for side in ("best", "worst"):
             strips = "".join(_strip(query, task, found["method"], thumbnails, words) for query in found[task][side])
-            parts.append(
-                f"<details><summary>{words(f'match_{task}')}: {words(f'report_{side}').lower()}</summary>{strips}</details>"
-            )
+            title = f"{words(f'match_{task}')}: {words(f'report_{side}').lower()}"
+            parts.append(f"<details><summary>{title}</summary>{strips}</details>")
     return "".join(parts)
 
 
