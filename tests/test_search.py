@@ -9,6 +9,7 @@ from cbir.images import crop_image
 from cbir.search import Retriever, SearchOptions, top_k
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
+from train.not_clothes import not_clothes
 
 
 def test_top_k_breaks_ties_by_id():
@@ -237,12 +238,12 @@ def test_nothing_to_search_with_is_refused(retriever):
 
 
 @pytest.mark.parametrize("method", SIMILARITIES)
-def test_a_photo_of_clothes_gets_confident_matches_and_an_empty_one_does_not(retriever, method):
-    photo, grey = toy_photo("red", "shirt", 99), Image.new("RGB", (64, 64), "grey")
+def test_a_photo_of_clothes_gets_confident_matches_and_a_gradient_does_not(retriever, method):
+    photo, none = toy_photo("red", "shirt", 99), not_clothes(1, seed=5)["gradient"][0]
     assert retriever.search(photo, SearchOptions(method)).is_confident
-    assert not retriever.search(grey, SearchOptions(method)).is_confident
+    assert not retriever.search(none, SearchOptions(method)).is_confident
     # One photo that is none spoils the search.
-    assert not retriever.search([photo, grey], SearchOptions(method)).is_confident
+    assert not retriever.search([photo, none], SearchOptions(method)).is_confident
 
 
 def test_a_best_match_that_is_more_probably_wrong_is_not_confident(retriever):
@@ -257,4 +258,4 @@ def test_a_best_match_that_is_more_probably_wrong_is_not_confident(retriever):
 
 def test_without_familiarity_only_the_score_counts(toy_bundle):
     retriever = Retriever(dataclasses.replace(toy_bundle, familiarity=None), ToyBackbone())
-    assert retriever.search(Image.new("RGB", (64, 64), "grey"), SearchOptions("cosine")).is_confident
+    assert retriever.search(not_clothes(1, seed=5)["gradient"][0], SearchOptions("cosine")).is_confident

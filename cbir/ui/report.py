@@ -14,7 +14,7 @@ from cbir.ui.thumbnails import Thumbnails
 from cbir.ui.views import picture_link
 
 WIDTH, HEIGHT = 300, 190  # of a chart, in units of the drawing
-LEFT, RIGHT, TOP, BOTTOM = 38, 8, 8, 34  # its margins
+LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 34  # its margins
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 2")
 POOLED = "pooled"
 Report = dict[str, Any]
@@ -95,7 +95,7 @@ def _elsewhere(report: Report, words: Words) -> str:
 def _curves(report: Report, words: Words) -> str:
     names = list(report["precision_recall"])
     keys = "".join(
-        f"<span class='key s{i}'><svg viewBox='0 0 40 10' aria-hidden='true'><path class='line' d='M0 5H40' "
+        f"<span class='key'><svg class='s{i}' viewBox='0 0 40 10' aria-hidden='true'><path class='line' d='M0 5H40' "
         f"stroke-dasharray='{DASHES[i % len(DASHES)]}'/></svg>{_method(report, name, words)}</span>"
         for i, name in enumerate(names)
     )
