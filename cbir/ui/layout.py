@@ -24,6 +24,7 @@ UPLOADS_SWEPT_EVERY, UPLOADS_KEPT = 3600, 3 * 3600  # seconds
 SEARCH_QUEUE = {"concurrency_id": "search", "concurrency_limit": SEARCHES_AT_ONCE}
 
 SHOW_ADDRESS = "(here) => apparel.arrived(here)"
+SHOW_DETAILS = "() => apparel.chosen()"
 
 
 def build_demo(retriever: Retriever) -> gr.Blocks:
@@ -57,9 +58,13 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     random = gr.Button(I18N("random"), min_width=120)
                     seed = gr.Number(0, label=I18N("seed"), precision=0, minimum=0, min_width=110, elem_id="seed")
                 match = gr.Radio(match_choices, value=start.match, label=I18N("match"), elem_id="match")
-                with gr.Group(elem_id="filters"):
-                    types = gr.CheckboxGroup(type_choices, label=I18N("types"), visible=bool(type_choices))
-                    colors = gr.CheckboxGroup(color_choices, label=I18N("colors"), visible=bool(color_choices))
+                with gr.Group():
+                    types = gr.CheckboxGroup(
+                        type_choices, label=I18N("types"), visible=bool(type_choices), elem_id="types"
+                    )
+                    colors = gr.CheckboxGroup(
+                        color_choices, label=I18N("colors"), visible=bool(color_choices), elem_id="colors"
+                    )
                 with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
                     weight = gr.Slider(
                         0, 1, start.weight, step=0.05, label=I18N("weight"), info=I18N("weight_info"), elem_id="weight"
@@ -134,7 +139,8 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
         seeds = [photo, seed, last_seed, crop]
         random.click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
         seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
-        results.select(handlers.pick, photo, [photo, crop], **quiet)
+        picked = results.select(handlers.pick, asked, [photo, crop, details], **quiet)
+        picked.success(None, None, None, js=SHOW_DETAILS, api_visibility="private")
         gr.on([photo.input, whole.click], None, None, crop, js="() => ''", api_visibility="private")
 
         endpoints = Endpoints(retriever, thumbnails)

@@ -29,7 +29,7 @@
             () => say(copy, copy.dataset.copy),
             () => prompt("", location.href), // where the browser keeps the clipboard to itself
         );
-        if (event.target.closest("[data-close]")) find("#details .prose, #details .html-container").replaceChildren();
+        if (event.target.closest("[data-close]")) find("#details .explanation").remove();
     });
     // The search's settings without its query; a crop belongs to the photo it was made in.
     const settings = () => {
@@ -90,16 +90,18 @@
         const address = new URLSearchParams(location.search);
         OURS.forEach((name) => address.delete(name));
         for (const [name, value] of new URLSearchParams(here)) address.append(name, value);
-        const search = address.size ? `?${address}` : "";
+        const readable = address.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
+        const search = readable ? `?${readable}` : "";
         if (search !== location.search) {
             history.pushState(null, "", location.pathname + search);
             // Inside its frame on huggingface.co, the app's address is that of the page around it.
-            if (parent !== window) parent.postMessage({queryString: address.toString()}, "https://huggingface.co");
+            if (parent !== window) parent.postMessage({queryString: readable}, "https://huggingface.co");
         }
         const line = find("#line");
         if (innerWidth <= 720 && line.querySelector("img")) line.scrollIntoView({behavior: "smooth"});
     };
-    window.apparel = {arrived};
+    const chosen = () => find("#details .explanation")?.scrollIntoView({behavior: "smooth", block: "nearest"});
+    window.apparel = {arrived, chosen};
 
     // --- Gradio's slider is released by the pointer only; arrow keys should count as well ---
     document.addEventListener("keyup", ({key, target}) => {

@@ -98,6 +98,25 @@ def found(
     return _line(title, " · ".join(facts), picture, "".join(actions), "" if result.is_confident else "unsure")
 
 
+def details(item_id: str, labels: Mapping[str, str], picture: str, settings: str, words: Words) -> str:
+    """A result that was clicked on.
+
+    Args:
+        item_id: which.
+        labels: what it shows.
+        picture: address of its picture.
+        settings: address, behind the id, of the search that found it.
+        words: the language.
+    """
+    garment = words.garment(labels) or item_id
+    return (
+        f"<div class='explanation'><img src='{escape(picture)}' alt='{escape(garment)}'>"
+        f"<div><h3>{escape(garment)}</h3><p class='facts'>{escape(item_id)}</p>"
+        f"<div class='actions'><a class='button' data-search href='{escape(address(item_id, settings))}'>"
+        f"{words('search_with')}</a><button data-close>{words('close')}</button></div></div></div>"
+    )
+
+
 def catalogue(gallery: Gallery, words: Words) -> str:
     """The line above the pictures while there is no query."""
     return _line(words("catalogue"), words("catalogue_facts", n=words.number(len(gallery))))
@@ -210,8 +229,12 @@ def collection_map(
 
 def picture_link(item_id: str, settings: str, picture: str, caption: str) -> str:
     """A picture with its caption; following it searches with that picture under the same settings."""
-    address = "&".join(filter(None, [urlencode({"id": item_id}, safe="/"), settings]))
     return (
-        f"<a data-search href='?{escape(address)}'><img src='{escape(picture)}' alt='{escape(caption)}' loading='lazy'>"
-        f"<span>{escape(caption)}</span></a>"
+        f"<a data-search href='{escape(address(item_id, settings))}'>"
+        f"<img src='{escape(picture)}' alt='{escape(caption)}' loading='lazy'><span>{escape(caption)}</span></a>"
     )
+
+
+def address(item_id: str, settings: str) -> str:
+    """Where the search with that picture is."""
+    return "?" + "&".join(filter(None, [urlencode({"id": item_id}, safe="/"), settings]))
