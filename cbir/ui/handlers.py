@@ -166,7 +166,10 @@ class Handlers:
 
     @clear_errors
     def pick(self, request: gr.Request, event: gr.SelectData, *values: object) -> tuple[Any, Any, Any]:
-        """A click on a picture -> photo, crop, details: one of the catalogue becomes the query, a result is explained."""
+        """A click on a picture -> photo, crop, details.
+
+        One of the catalogue becomes the query; a result is told about.
+        """
         path = event.value["image"]["path"]
         item_id = self.thumbnails.id_at(path)
         if item_id is None:
