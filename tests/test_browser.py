@@ -239,6 +239,8 @@ def test_axe_finds_no_serious_violation(visit, theme):
     found["results"] = serious(page)
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
+        page.wait_for_timeout(300)
+        page.wait_for_function("!document.querySelector('.pending, .generating')")
         found[tab.inner_text()] = serious(page)
     assert not any(found.values()), found
 

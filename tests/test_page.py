@@ -139,11 +139,13 @@ def test_a_mistake_in_a_control_gives_one_clear_line(url, picture_of):
 
 def test_an_address_restores_every_control(url):
     address = f"?id={SHIRT}&method=cosine&match=type&k=7&type=shirt&color=red&color=blue&weight=0.25&also=least_similar"
-    photo, more, *rest = page_call(url, "restore", [address + "&crop=0,0,50,50"])
+    photo, more, *rest, _ = page_call(url, "restore", [address + "&crop=0,0,50,50"])
     assert photo["path"].endswith(".jpg")
     assert more is None
     assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, ["least_similar"]]
-    assert page_call(url, "restore", [""]) == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, []]
+    start = page_call(url, "restore", ["#1"])
+    assert start[:-1] == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, []]
+    assert page_call(url, "restore", ["#1"])[-1] != start[-1]
 
 
 @pytest.mark.parametrize(

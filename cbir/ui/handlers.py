@@ -188,7 +188,7 @@ class Handlers:
 
     @clear_errors
     def restore(self, address: str) -> tuple[Any, ...]:
-        """An address -> photo, and the controls that it sets; no more photos."""
+        """An address -> photo, no more photos, the controls that it sets, and something new each time."""
         asked = Asked.from_query_string(address, self.start)
         for name, known in (("method", [m.name for m in self.retriever.methods]), ("match", list(TASKS))):
             if getattr(asked, name) not in known:
@@ -199,7 +199,7 @@ class Handlers:
             self.retriever.gallery.row(asked.id)  # raises for one that is unknown
             path = self.thumbnails.path(asked.id)
         controls = (asked.crop, asked.method, asked.match, asked.k, asked.type, asked.color, asked.weight, asked.also)
-        return path, None, *controls
+        return path, None, *controls, str(time.monotonic_ns())
 
     def welcome(self, request: gr.Request) -> tuple[Any, ...]:
         """What the server says, in the visitor's language -> heading, notices, match, method, also, line."""

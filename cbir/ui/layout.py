@@ -71,7 +71,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     )
                     also = gr.CheckboxGroup(also_choices, label=I18N("also"), elem_id="also")
                     crop = gr.Textbox(
-                        label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
+                        "", label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
                     )
                     whole = gr.Button(I18N("crop_clear"), size="sm")
                     more = gr.File(
@@ -102,9 +102,11 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     map_ = gr.HTML(elem_id="map", padding=False)
                 with gr.Tab(I18N("report"), id="report", visible=retriever.bundle.report is not None) as report_tab:
                     report = gr.HTML(elem_id="report", padding=False)
-        # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, and the open tab.
+        # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, what changes when an
+        # address was restored, and the open tab.
         address = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="address")
         here = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="here")
+        restored = gr.Textbox("", label=I18N("address"), visible="hidden", elem_id="restored")
         open_tab = gr.Textbox("results", label=I18N("address"), visible="hidden", elem_id="open-tab")
         last_seed = gr.State()
 
@@ -117,7 +119,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
 
         changes = [method.input, match.input, k.release, types.input, colors.input, weight.release, also.input]
         changed = gr.on(
-            [*changes, photo.change, more.change, crop.change],
+            [*changes, photo.change, more.change, crop.change, restored.change],
             handlers.refresh,
             asked,
             shown,
@@ -126,12 +128,12 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
         )
         asked_again = search.click(handlers.answer, asked, shown, **searches)
         demo.load(handlers.welcome, None, [heading, notices, match, method, also], **quiet)
-        first = demo.load(handlers.restore, address, asked, js="() => location.search", **quiet)
-        again = address.change(handlers.restore, address, asked, trigger_mode="always_last", **quiet)
-        restored = [event.success(handlers.refresh, asked, shown, **searches) for event in (first, again)]
+        # What is restored counts as one more change: searches that start one by one also end in that order.
+        demo.load(handlers.restore, address, [*asked, restored], js="() => location.search", **quiet)
+        address.change(handlers.restore, address, [*asked, restored], trigger_mode="always_last", **quiet)
         tabs = {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
         show_tab = {"fn": handlers.show_tab, "inputs": [open_tab, *asked], "outputs": [comparison, map_, report]}
-        for done in (changed, asked_again, *restored):
+        for done in (changed, asked_again):
             done.success(None, here, js=SHOW_ADDRESS, api_visibility="private").success(**show_tab, **page)
         for name, tab in tabs.items():
             tab.select(None, None, open_tab, js=f"() => '{name}'", api_visibility="private").success(**show_tab, **page)

@@ -103,6 +103,17 @@
     const chosen = () => find("#details .explanation")?.scrollIntoView({behavior: "smooth", block: "nearest"});
     window.apparel = {arrived, chosen};
 
+    // --- Gradio's radio buttons do not know of each other: arrow keys should choose the next ---
+    document.addEventListener("keydown", (event) => {
+        const step = {ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1}[event.key];
+        if (!step || !event.target.matches("input[type=radio]")) return;
+        const group = [...event.target.closest("fieldset").querySelectorAll("input[type=radio]")];
+        const next = group.at((group.indexOf(event.target) + step) % group.length);
+        event.preventDefault();
+        next.focus();
+        next.click();
+    });
+
     // --- Gradio's slider is released by the pointer only; arrow keys should count as well ---
     document.addEventListener("keyup", ({key, target}) => {
         if (target.matches("#k input[type=range], #weight input[type=range]") && /^(Arrow|Page|Home|End)/.test(key))
