@@ -9,6 +9,7 @@ Legend: n images, d numbers in an embedding, h x w cells in a feature map.
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import torch
 
     StateDict = dict[str, torch.Tensor]
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of a photo's width and height
 
 BATCH_SIZE = 32
 WEIGHTS = "model.safetensors"  # the name of every weights file of timm on the Hub
@@ -202,6 +205,45 @@ class Backbone:
                 maps = self._network.forward_features(batch.to(memory_format=torch.channels_last))
                 rows.append(self._pool(maps).float().numpy())
         return np.concatenate(rows)
+
+    def contributions(self, image: Image.Image, direction: np.ndarray) -> tuple[np.ndarray, Box]:
+        """What each region of a photo adds to the dot product of its embedding and a direction.
+
+        The last feature map times its gradient, summed over channels. Where the embedding is linear in that map, as
+        all kinds of average pooling are, this is the exact decomposition of Stylianou et al. (Visualizing Deep
+        Similarity Networks, WACV 2019): regions sum to the dot product. Fully connected layers behind the map, as in
+        VGG16, are taken for linear around this photo (gradient times input; Ancona et al., ICLR 2018), and what their
+        biases add belongs to no region.
+
+        Args:
+            image: RGB, of any size.
+            direction: (d,) float32.
+
+        Returns:
+            (h, w) float32, and the part of the photo that these regions cover: preprocessing crops it.
+
+        Raises:
+            BackboneError: the network has no feature map, e.g. a transformer.
+        """
+        import torch
+
+        with torch.enable_grad():
+            batch = self._transform(image)[None]
+            with torch.no_grad():
+                maps = self._network.forward_features(batch.to(memory_format=torch.channels_last))
+            if maps.ndim != 4:
+                raise BackboneError(f"{self.name} has no feature map: regions cannot be told apart")
+            maps.requires_grad_()
+            product = self._pool(maps)[0] @ torch.from_numpy(np.ascontiguousarray(direction, np.float32))
+            (gradient,) = torch.autograd.grad(product, maps)
+        return (maps * gradient)[0].sum(dim=0).detach().numpy(), self._covered(image)
+
+    def _covered(self, image: Image.Image) -> Box:
+        """The part of a photo that is left when timm has resized its shorter side and cropped the centre."""
+        side = self._preprocessing["input_size"][-1]
+        scale = math.floor(side / self._preprocessing["crop_pct"]) / min(image.size)
+        width, height = (min(side / (length * scale), 1) for length in image.size)
+        return (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
 
     def describe(self) -> dict[str, Any]:
         """What a manifest records of this backbone; see `Backbone` for the fields."""

@@ -209,6 +209,12 @@ class Retriever:
         """The methods that this bundle can score with."""
         return [m for m in SIMILARITIES.values() if not m.is_learned or m.name in self.bundle.models]
 
+    @property
+    def attribute_model(self) -> Model | None:
+        """What tells type and color, for `attribute_posteriors`; None in a bundle without learned methods."""
+        # Any learned method will do: all of them hold it.
+        return next((self.bundle.models[m.name] for m in self.methods if m.is_learned), None)
+
     def warm_up(self) -> None:
         """Does before the first search what every search would otherwise wait for: codes and the backbone."""
         for method in self.methods:
@@ -365,8 +371,7 @@ class Retriever:
 
     def _completed(self, name: str, known: np.ndarray, features: Features) -> np.ndarray:
         """Labels of n photos, (n,) str: the known ones; where unknown (""), the most probable if that can be told."""
-        # Any learned method will do: all of them hold the attribute model.
-        model = next((self.bundle.models[m.name] for m in self.methods if m.is_learned), None)
+        model = self.attribute_model
         if model is None or (known != "").all():
             return known
         classes = np.array(model.settings["classes"][name])

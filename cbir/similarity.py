@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cbir.errors import UnknownNameError
 from cbir.features import Features
@@ -185,6 +186,9 @@ def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: 
 # --- attributes --------------------------------------------------------------------------------------------------
 
 
+# Products of matrices by several threads may differ in the last bit from run to run, and a forest that is fitted on the
+# outcome grows such a bit into another tree.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: int) -> Model:
     """Fits one multinomial Logistic Regression a label, on the embedding and the colour descriptor.
 

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from cbir.backbones import Box
 from cbir.bundle import Bundle
 from cbir.confidence import fit_familiarity
 from cbir.features import Features, extract
@@ -90,6 +91,10 @@ class ToyBackbone:
             distance = np.abs(pixels - ground).mean(axis=2).ravel()
             rows.append(distance - distance.mean())
         return np.array(rows, np.float32).reshape(-1, self.dim)
+
+    def contributions(self, image: Image.Image, direction: np.ndarray) -> tuple[np.ndarray, Box]:
+        """As `Backbone.contributions`."""
+        return (self.embed([image])[0] * direction).reshape(8, 8), (0.0, 0.0, 1.0, 1.0)
 
     def describe(self) -> dict:
         """As `Backbone.describe`."""

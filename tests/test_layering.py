@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each may import those before it.
 ORDER = [
     *("errors", "cache", "hub", "images", "backbones", "color", "features", "pairs", "similarity", "confidence"),
-    *("map", "gallery", "index", "metrics", "bundle", "search", "compare", "export", "doctor", "ui"),
+    *("map", "gallery", "index", "metrics", "bundle", "search", "explain", "compare", "export", "doctor", "ui"),
 ]
 
 

@@ -253,5 +253,10 @@ def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_re
     assert "path" not in photo  # stays as it is
     assert "blue pants" in details
     assert "href='?id=blue_pants/1.png&amp;method=cosine&amp;k=4'" in details
+    details = page_call(url, "pick", asked(picture_of(SHIRT)), event)[2]
+    assert "Same type: almost certainly not" in details
+    assert "yours looks like shirt, this one like pants" in details
+    assert details.count("src='data:image/jpeg;base64,") == 2
+    assert "Mesma cor: quase com certeza não" in page_call(url, "pick", asked(picture_of(SHIRT)), event, "pt")[2]
     event["value"]["image"]["path"] = "/etc/passwd"
     assert "cannot be accessed" in page_call(url, "pick", asked(), event)

@@ -12,6 +12,7 @@ import numpy as np
 
 from cbir.compare import compare
 from cbir.errors import CbirError, ImageError, UnknownNameError
+from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
 from cbir.map import map_positions
@@ -177,9 +178,16 @@ class Handlers:
         asking, words = self._asking(values), Words.of(request)
         if not (asking.path or asking.more):
             return path, "", ""
-        labels = self.retriever.gallery.labels_of(self.retriever.gallery.row(item_id))
-        settings = replace(asking.asked, id="", crop="").query_string(self.start)
-        return gr.skip(), gr.skip(), views.details(item_id, labels, self.thumbnails.url(item_id), settings, words)
+        asked, gallery = asking.asked, self.retriever.gallery
+        # Of several photos the first is explained.
+        crop = crop_of(asked.crop)
+        if asked.id and crop is None:
+            found = explain(self.retriever, item_id, query_id=asked.id)
+        else:
+            found = explain(self.retriever, item_id, asking.path or asking.more[0], crop=crop)
+        settings = replace(asked, id="", crop="").query_string(self.start)
+        labels = gallery.labels_of(gallery.row(item_id))
+        return gr.skip(), gr.skip(), views.details(item_id, labels, found, settings, words)
 
     def _photo_of(self, seed: int) -> tuple[str, int, int, str]:
         return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed, ""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from cbir.explain import Evidence
+
 LANGUAGES: dict[str, dict[str, str]] = {
     "en": {
         "title": "Apparel CBIR",
@@ -76,6 +78,23 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "agreement": "How far two methods agree",
         "agreement_facts": "Share of results that both found, and rank-biased overlap (the first ranks count most).",
         "no_score": "not judged",
+        "same_type": "Same type",
+        "same_color": "Same color",
+        "both_look": "both look like {query}",
+        "look_different": "yours looks like {query}, this one like {item}",
+        "likely_95": "almost certainly",
+        "likely_80": "very probably",
+        "likely_60": "probably",
+        "likely_40": "perhaps",
+        "likely_20": "probably not",
+        "likely_0": "almost certainly not",
+        "because": "{same}: {likely} ({percent}), {shown}.",
+        "likeness": "General likeness (cosine of the embeddings): {value}",
+        "heat_query": "your photo",
+        "heat_item": "this result",
+        "heat_facts": "Orange regions make the two alike; they add up to the likeness.",
+        "heat_roughly": "Orange regions make the two alike, approximately.",
+        "heat_thumbnail": "The catalogue keeps small pictures, which the regions of this result were found in.",
         "map_facts": "{n} pictures; those that show the same lie side by side. Click one to search with it.",
         "map_query": "your query",
         "map_results": "its results",
@@ -181,6 +200,22 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "agreement_facts": "Parte dos resultados que ambos encontram, e sobreposição ponderada pela ordem (as "
         "primeiras posições contam mais).",
         "no_score": "não julgado",
+        "same_type": "Mesmo tipo",
+        "same_color": "Mesma cor",
+        "both_look": "ambas parecem: {query}",
+        "look_different": "a sua parece: {query}; esta parece: {item}",
+        "likely_95": "quase com certeza",
+        "likely_80": "muito provavelmente",
+        "likely_60": "provavelmente",
+        "likely_40": "talvez",
+        "likely_20": "provavelmente não",
+        "likely_0": "quase com certeza não",
+        "likeness": "Semelhança geral (cosseno das representações): {value}",
+        "heat_query": "a sua foto",
+        "heat_item": "este resultado",
+        "heat_facts": "As regiões em laranja tornam as duas parecidas; somadas, dão a semelhança.",
+        "heat_roughly": "As regiões em laranja tornam as duas parecidas, aproximadamente.",
+        "heat_thumbnail": "O catálogo guarda imagens pequenas, nas quais se acharam as regiões deste resultado.",
         "report_intro": "Os métodos foram ajustados em {n_train} fotos e julgados em outras {n_test} (divisão por "
         "imagem, quase duplicatas do mesmo lado, semente {seed}). Entre parênteses: intervalos de 95 %, bootstrap "
         "sobre fotos ({n_replicates}).",
@@ -317,6 +352,18 @@ class Words:
     def explanation(self, name: str, english: str) -> str:
         """The line that explains a similarity method."""
         return LANGUAGES[self.language].get(f"method.{name}.explanation", english)
+
+    def because(self, label: str, evidence: Evidence) -> str:
+        """Whether a query and an item agree, e.g. "Same type: almost certainly (97 %), both look like shirt."."""
+        level = next(percent for percent in (95, 80, 60, 40, 20, 0) if 100 * evidence.agreement >= percent)
+        names = {"query": self.noun(evidence.query), "item": self.noun(evidence.item)}
+        return self(
+            "because",
+            same=self(f"same_{label}"),
+            likely=self(f"likely_{level}"),
+            percent=self.percent(evidence.agreement),
+            shown=self("both_look" if evidence.query == evidence.item else "look_different", **names),
+        )
 
     def duration(self, seconds: float) -> str:
         """A time, e.g. "0.4 ms", "41 ms" or "1.2 s"."""

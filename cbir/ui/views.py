@@ -4,14 +4,17 @@ Links: an `<a data-search href="?…">` restores the search of that address, als
 that picture the query (`page.js`).
 """
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote, urlencode
 
 import numpy as np
+from PIL import Image
 
 from cbir.bundle import Bundle
 from cbir.compare import Comparison
+from cbir.explain import Explanation, jpeg, overlay
 from cbir.gallery import Gallery
 from cbir.pairs import LABELS
 from cbir.search import SearchOptions, SearchResult
@@ -98,23 +101,42 @@ def found(
     return _line(title, " · ".join(facts), picture, "".join(actions), "" if result.is_confident else "unsure")
 
 
-def details(item_id: str, labels: Mapping[str, str], picture: str, settings: str, words: Words) -> str:
-    """A result that was clicked on.
+def details(item_id: str, labels: Mapping[str, str], found: Explanation, settings: str, words: Words) -> str:
+    """A result that was clicked on, and why it was found.
 
     Args:
         item_id: which.
         labels: what it shows.
-        picture: address of its picture.
+        found: why.
         settings: address, behind the id, of the search that found it.
         words: the language.
     """
     garment = words.garment(labels) or item_id
+    rows = "".join(
+        f"<li><span>{escape(words.because(label, evidence))}</span>"
+        f"<div class='meter' aria-hidden='true'><div style='width: {100 * evidence.agreement:.0f}%'></div></div></li>"
+        for label, evidence in found.evidence.items()
+    )
+    likeness = words("likeness", value=words.decimal(found.likeness, 2))
+    figures, facts = "", [likeness]
+    if found.query_map and found.item_map:
+        figures = "".join(
+            f"<figure><img src='{_data_uri(overlay(heat))}' alt='{words(caption)}'>"
+            f"<figcaption>{words(caption)}</figcaption></figure>"
+            for caption, heat in (("heat_query", found.query_map), ("heat_item", found.item_map))
+        )
+        facts += [words("heat_facts" if found.is_exact else "heat_roughly"), words("heat_thumbnail")]
     return (
-        f"<div class='explanation'><img src='{escape(picture)}' alt='{escape(garment)}'>"
-        f"<div><h3>{escape(garment)}</h3><p class='facts'>{escape(item_id)}</p>"
+        f"<div class='explanation'><div class='pictures'>{figures}</div>"
+        f"<div class='why'><h3>{escape(garment)}</h3><p class='facts'>{escape(item_id)}</p><ul>{rows}</ul>"
+        f"<p class='facts'>{' '.join(f'{fact.removesuffix(chr(46))}.' for fact in facts)}</p>"
         f"<div class='actions'><a class='button' data-search href='{escape(address(item_id, settings))}'>"
         f"{words('search_with')}</a><button data-close>{words('close')}</button></div></div></div>"
     )
+
+
+def _data_uri(image: Image.Image) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}"
 
 
 def catalogue(gallery: Gallery, words: Words) -> str:

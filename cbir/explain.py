@@ -1,0 +1,163 @@
+"""Why a gallery item was found: what both photos show, how probably that agrees, and which regions make them alike.
+
+Legend: h x w regions of a photo.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from cbir.backbones import Box
+from cbir.errors import BackboneError, CbirError
+from cbir.features import extract
+from cbir.images import crop_image, load_image
+from cbir.pairs import LABELS
+from cbir.search import Crop, Photo, Retriever
+from cbir.similarity import attribute_posteriors
+
+EXACT_WITHIN = 0.02  # of the cosine: half precision, and the JPEG of a thumbnail
+HEAT = (249, 115, 22)  # orange on grey differs in lightness and hue, also for the color-blind
+HEAT_ALPHA = 0.8
+HEAT_SIDE = 320  # pixels, the longest side of a picture with its heat map
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one label of a query and an item.
+
+    Attributes:
+        query: the most probable class of the query, and `query_probability`.
+        item: likewise of the item, without regard to its label.
+        agreement: probability that both show the same class: sum over classes of p(query) p(item).
+    """
+
+    query: str
+    query_probability: float
+    item: str
+    item_probability: float
+    agreement: float
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """What the regions of a photo add to the cosine.
+
+    Attributes:
+        values: (h, w) float32; negative where a region makes the photos less alike.
+        box: the part of the photo that they cover: left, top, right, bottom as fractions of its size.
+        image: the photo, RGB.
+    """
+
+    values: np.ndarray
+    box: Box
+    image: Image.Image
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item was found.
+
+    Attributes:
+        evidence: for each of `LABELS`; empty where the bundle has no learned method.
+        likeness: cosine of the embeddings.
+        query_map: of the query's photo; None where the backbone has no feature map.
+        item_map: of the item's thumbnail, the only picture of it that a bundle holds; likewise None.
+        is_exact: whether the regions of each map sum to the likeness, up to `EXACT_WITHIN`; else they are a linear
+            approximation.
+    """
+
+    evidence: dict[str, Evidence]
+    likeness: float
+    query_map: HeatMap | None
+    item_map: HeatMap | None
+    is_exact: bool
+
+
+def explain(
+    retriever: Retriever,
+    item_id: str,
+    image: Photo | None = None,
+    *,
+    query_id: str | None = None,
+    crop: Crop | None = None,
+) -> Explanation:
+    """Explains why an item is found for a photo, or for another item.
+
+    Args:
+        retriever: what was searched.
+        item_id: the item that was found.
+        image: the query, whatever `load_image` takes.
+        query_id: the query, where it is a gallery item.
+        crop: the part of the image that was searched with.
+
+    Raises:
+        CbirError: not exactly one of image and query_id is given, or a crop without an image.
+        UnknownNameError: no such item.
+        ImageError: the image cannot be read, or the crop is none.
+    """
+    if (image is None) == (not query_id) or (crop is not None and image is None):
+        raise CbirError("expected a photo, which may be cropped, or the id of a gallery item, and not both")
+    gallery = retriever.gallery
+    item = gallery.features.take([gallery.row(item_id)])
+    if image is None:
+        row = gallery.row(str(query_id))
+        query, picture = gallery.features.take([row]), load_image(gallery.thumbnails[row])
+    else:
+        picture = load_image(image)
+        picture = picture if crop is None else crop_image(picture, crop)
+        query = extract([picture], retriever.backbone)
+    evidence = {}
+    if (model := retriever.attribute_model) is not None:
+        of_query, of_item = (attribute_posteriors(features, model) for features in (query, item))
+        for name in LABELS:
+            evidence[name] = _evidence(model.settings["classes"][name], of_query[name][0], of_item[name][0])
+    q, x = query.embedding[0], item.embedding[0]
+    lengths = float(np.linalg.norm(q) * np.linalg.norm(x)) or 1.0
+    likeness = float(q @ x) / lengths
+    try:
+        query_map = _heat_map(retriever, picture, x / lengths)
+        item_map = _heat_map(retriever, load_image(gallery.thumbnails[gallery.row(item_id)]), q / lengths)
+    except BackboneError:  # has no feature map
+        return Explanation(evidence, likeness, None, None, False)
+    is_exact = all(abs(float(heat.values.sum()) - likeness) <= EXACT_WITHIN for heat in (query_map, item_map))
+    return Explanation(evidence, likeness, query_map, item_map, is_exact)
+
+
+def overlay(heat: HeatMap) -> Image.Image:
+    """The photo in grey, with what makes it alike in orange.
+
+    The region that adds most is the most orange; what adds nothing or less than nothing stays grey.
+
+    Returns:
+        RGB, the longest side at most `HEAT_SIDE`.
+    """
+    image = heat.image.copy()
+    image.thumbnail((HEAT_SIDE, HEAT_SIDE))
+    values = np.maximum(heat.values, 0)
+    shares = Image.fromarray((values / (values.max() or 1) * 255).astype(np.uint8))
+    left, top, right, bottom = (round(edge * length) for edge, length in zip(heat.box, 2 * image.size, strict=True))
+    mask = Image.new("L", image.size)
+    mask.paste(shares.resize((max(right - left, 1), max(bottom - top, 1)), Image.Resampling.BILINEAR), (left, top))
+    mask = mask.point(lambda share: round(share * HEAT_ALPHA))
+    grey = image.convert("L").convert("RGB")
+    return Image.composite(Image.new("RGB", image.size, HEAT), grey, mask)
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """Encodes a picture."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def _heat_map(retriever: Retriever, image: Image.Image, direction: np.ndarray) -> HeatMap:
+    values, box = retriever.backbone.contributions(image, direction)
+    return HeatMap(values, box, image)
+
+
+def _evidence(classes: Sequence[str], of_query: np.ndarray, of_item: np.ndarray) -> Evidence:
+    q, x = int(of_query.argmax()), int(of_item.argmax())
+    return Evidence(classes[q], float(of_query[q]), classes[x], float(of_item[x]), float(of_query @ of_item))
