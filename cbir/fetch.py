@@ -1,0 +1,138 @@
+"""Fetching a photo from an address that a stranger gave: from public hosts only, with limits on size and time.
+
+A server that fetches what it is told to is a way into the network it stands in (server-side request forgery, OWASP
+A10:2021). So the host's addresses are looked up here, every one of them has to be public, and the connection goes to
+the address that was checked: a second look-up could answer otherwise. Redirects are checked the same way.
+"""
+
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from urllib.parse import urljoin, urlsplit
+
+from cbir.errors import ImageError
+
+MAX_BYTES = 25 * 2**20
+MAX_SECONDS = 10.0  # for all of it, redirects included
+MAX_REDIRECTS = 3
+_CHUNK = 64 * 2**10
+_REDIRECTS = {301, 302, 303, 307, 308}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # leads to IPv4 addresses, private ones included
+_HEADERS = {"User-Agent": "apparel-cbir", "Accept": "image/*", "Accept-Encoding": "identity"}
+
+
+def fetch_image(url: str) -> bytes:
+    """Downloads a photo.
+
+    Args:
+        url: http or https, to a public host, without user name or password.
+
+    Returns:
+        The bytes that came; whether they are a photo is for `cbir.images.load_image` to say.
+
+    Raises:
+        ImageError: the address is not of that form or not public, the host does not answer with a file, or a limit on
+            size or time is passed.
+    """
+    deadline = time.monotonic() + MAX_SECONDS
+    for _ in range(MAX_REDIRECTS + 1):
+        content, url = _get(url, deadline)
+        if content is not None:
+            return content
+    raise ImageError(f"expected a photo at most {MAX_REDIRECTS} redirects away: give its final address")
+
+
+def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
+    """One request -> content and "", or None and where it redirects to."""
+    host, port, is_secure, target = _parsed(url)
+    address = _public_address(host, port)
+    try:
+        sock = socket.create_connection((address, port), timeout=max(deadline - time.monotonic(), 0.001))
+    except OSError as error:
+        raise ImageError(f"{host} does not answer ({error}): check the address or upload the photo") from None
+    if is_secure:
+        context = ssl.create_default_context()
+        sock = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    # Ends whatever waits for the host, even one that sends a byte now and then. Not SSLSocket's own method: it would
+    # take the encryption away while the other thread reads.
+    watchdog = threading.Timer(max(deadline - time.monotonic(), 0), _shut, [sock])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        if isinstance(sock, ssl.SSLSocket):
+            sock.do_handshake()
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = sock
+        connection.request("GET", target, headers=_HEADERS)
+        return _answer(connection.getresponse(), url)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() >= deadline:
+            raise ImageError(f"{host} took longer than {MAX_SECONDS:.0f} s: upload the photo instead") from None
+        raise ImageError(f"{host} does not answer as expected ({error}): upload the photo instead") from None
+    finally:
+        watchdog.cancel()
+        sock.close()
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it is closed already
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _answer(response: http.client.HTTPResponse, url: str) -> tuple[bytes | None, str]:
+    if response.status in _REDIRECTS and (location := response.getheader("Location")):
+        return None, urljoin(url, location)
+    if response.status != 200:
+        raise ImageError(f"expected a photo at {url[:200]!r}, got status {response.status}: check the address")
+    content = bytearray()
+    while chunk := response.read1(_CHUNK):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise ImageError(f"expected a photo of at most {MAX_BYTES // 2**20} MB, got more: give a smaller one")
+    if response.length:  # the connection was cut
+        raise http.client.IncompleteRead(bytes(content), response.length)
+    return bytes(content), ""
+
+
+def _parsed(url: str) -> tuple[str, int, bool, str]:
+    """Host, port, whether by TLS, and what to ask for."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode() if ":" not in (parts.hostname or "") else parts.hostname
+    except ValueError:
+        parts, port, host = urlsplit(""), None, ""
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise ImageError(f"expected the address of a photo, http://... or https://..., got {str(url)[:200]!r}")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # Only what may stand in a request line, so that nothing can be slipped into the request.
+    target = "".join(c if "!" <= c <= "~" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in target)
+    return str(host), port or (443 if parts.scheme == "https" else 80), parts.scheme == "https", target
+
+
+def _public_address(host: str, port: int) -> str:
+    """An address of the host, if all of them are public."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ImageError(f"host {host[:100]!r} is not known: check the address") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or not all(map(is_public, addresses)):
+        raise ImageError(f"expected a public host, got {host[:100]!r}, which is private: upload the photo instead")
+    return addresses[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, and so does the IPv4 address inside an IPv6 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inside is not None:
+            return ip.ipv4_mapped is not None and is_public(str(inside))
+        if ip in _NAT64:
+            return False
+    return ip.is_global and not ip.is_multicast
