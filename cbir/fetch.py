@@ -68,11 +68,16 @@ def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
         connection = http.client.HTTPConnection(host, port)
         connection.sock = sock
         connection.request("GET", target, headers=_HEADERS)
-        return _answer(connection.getresponse(), url)
+        answer = _answer(connection.getresponse(), url)
+        if time.monotonic() >= deadline:  # what was cut off looks like an end
+            raise TimeoutError
+        return answer
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
             raise ImageError(f"{host} took longer than {MAX_SECONDS:.0f} s: upload the photo instead") from None
-        raise ImageError(f"{host} does not answer as expected ({error}): upload the photo instead") from None
+        raise ImageError(
+            f"{host} does not answer as expected ({type(error).__name__}): upload the photo instead"
+        ) from None
     finally:
         watchdog.cancel()
         sock.close()

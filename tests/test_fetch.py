@@ -150,9 +150,15 @@ def test_one_private_address_among_several_is_refused(monkeypatch):
 
 def test_the_connection_goes_to_the_address_that_was_checked(host, lenient, monkeypatch):
     port = int(host.rpartition(":")[2])
-    answers = [[(2, 1, 6, "", ("127.0.0.1", port))]]
-    monkeypatch.setattr(fetch.socket, "getaddrinfo", lambda *_, **__: answers.pop())
-    assert fetch_image(f"http://example.org:{port}/photo") == PHOTO  # a second look-up would find nothing
+    looked_up = []
+
+    def look_up(host, port, *_, **__):
+        looked_up.append(host)
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(fetch.socket, "getaddrinfo", look_up)
+    assert fetch_image(f"http://example.org:{port}/photo") == PHOTO
+    assert looked_up == ["example.org", "127.0.0.1"]  # the second, by the connection, is of the address itself
 
 
 @pytest.mark.parametrize(

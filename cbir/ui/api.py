@@ -1,55 +1,91 @@
 """The endpoints for programs. Their names, parameters and JSON are stable; `README.md` shows how to call them.
 
-The types below are what `gradio_client`'s `view_api()` and the OpenAPI page show.
+The types below and in `cbir.export` are what `gradio_client`'s `view_api()`, the OpenAPI page and MCP clients show; MCP
+clients read the docstrings too.
 """
 
-from dataclasses import dataclass
+import base64
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TypedDict
 
 from gradio import FileData
 
+from cbir.compare import compare
+from cbir.errors import CbirError
+from cbir.explain import HeatMap, explain, jpeg, overlay
+from cbir.export import ComparisonJson, LabelsJson, MatchJson, ResultJson, comparison_json, result_json
+from cbir.fetch import fetch_image
 from cbir.pairs import TASKS
-from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchOptions, SearchResult
+from cbir.search import DEFAULT_K, DEFAULT_TASK, Crop, Photo, Retriever, SearchOptions, SearchResult
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
 from cbir.ui.handlers import checked_seed, default_method, upload_path
+from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
 
-
-class LabelsJson(TypedDict):
-    """Labels of a picture; "" where unknown."""
-
-    type: str
-    color: str
+MAX_BATCH = 64  # photos of one call: a batch holds a place of the queue until it is done
 
 
-class MatchJson(TypedDict):
+class FoundJson(MatchJson):
     """One result; `thumbnail` is an address relative to the app's own."""
 
-    id: str
-    rank: int
-    score: float
-    labels: LabelsJson
     thumbnail: str
 
 
-class BundleJson(TypedDict):
-    """Which bundle answered."""
+class SearchJson(ResultJson):
+    """Answer of a search; `query_id` is null when the query was a photo, or several."""
 
-    title: str | None
-    created: str | None
+    matches: list[FoundJson]
 
 
-class SearchJson(TypedDict):
-    """Answer of a search; `query_id` is null when the query was an upload."""
+class BatchItemJson(TypedDict):
+    """What one photo of a batch gave: either a result, or what was wrong with it in one line."""
 
+    result: SearchJson | None
+    error: str | None
+
+
+class FacetsJson(TypedDict):
+    """Number of pictures by type and by color."""
+
+    type: dict[str, int]
+    color: dict[str, int]
+
+
+class EvidenceJson(TypedDict):
+    """One label: the most probable class of query and item, and the probability that both show the same."""
+
+    query: str
+    query_probability: float
+    item: str
+    item_probability: float
+    agreement: float
+
+
+class HeatMapJson(TypedDict):
+    """What regions add to the likeness.
+
+    `values` has a row of numbers for each row of regions; `box` is the part of the photo that they cover: left, top,
+    right, bottom as fractions; `picture` is a data: address of the photo with the regions in orange.
+    """
+
+    values: list[list[float]]
+    box: list[float]
+    picture: str
+
+
+class ExplanationJson(TypedDict):
+    """Why an item was found; maps are null where the backbone has none, `is_exact` says whether they add up."""
+
+    id: str
     query_id: str | None
-    method: str
-    match: str
-    k: int
-    seconds: float
-    bundle: BundleJson
-    matches: list[MatchJson]
+    sentence: str
+    evidence: dict[str, EvidenceJson]
+    likeness: float
+    query_map: HeatMapJson | None
+    item_map: HeatMapJson | None
+    is_exact: bool
 
 
 class ItemJson(TypedDict):
@@ -88,44 +124,249 @@ class MethodsJson(TypedDict):
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The four endpoints over one retriever."""
+    """The endpoints over one retriever."""
 
     retriever: Retriever
     thumbnails: Thumbnails
 
     @clear_errors
     def search(
-        self, image: FileData, method: str = DEFAULT_METHOD, match: str = DEFAULT_TASK, k: int = DEFAULT_K
+        self,
+        image: FileData | None = None,
+        image_url: str = "",
+        method: str = DEFAULT_METHOD,
+        match: str = DEFAULT_TASK,
+        k: int = DEFAULT_K,
+        types: list[str] | None = None,
+        colors: list[str] | None = None,
+        weight: float | None = None,
+        other_colors: bool = False,
+        least_similar: bool = False,
+        hide_near_duplicates: bool = False,
+        crop: list[float] | None = None,
     ) -> SearchJson:
-        """Search with a photo.
+        """Find the garments of the catalogue that look most like the one in a photo.
 
         Args:
             image: the photo; from Python `gradio_client.handle_file(path)`.
+            image_url: address of the photo instead, http or https, on a public host.
             method: a name from /methods.
             match: what should agree: "type", "color" or "both".
             k: number of results, at least 1; more than there are gives all.
+            types: only pictures with one of these types, as /facets lists them; none for any.
+            colors: only pictures with one of these colors; none for any.
+            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
+            other_colors: the same type in other colors than the query's.
+            least_similar: the least similar first.
+            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            crop: the part of the photo to search with: left, top, right, bottom as fractions of its width and height.
 
         Returns:
             The matches, closest first.
         """
-        return self._answer(self.retriever.search(upload_path(image), SearchOptions(method, match, k)), k)
+        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
+        self.retriever.check(options)
+        photo, name = _photo(image, image_url)
+        return self._answer(self.retriever.search(photo, options, crop=_crop(crop)), name)
 
     @clear_errors
     def search_by_id(
-        self, id: str, method: str = DEFAULT_METHOD, match: str = DEFAULT_TASK, k: int = DEFAULT_K
+        self,
+        id: str,
+        method: str = DEFAULT_METHOD,
+        match: str = DEFAULT_TASK,
+        k: int = DEFAULT_K,
+        types: list[str] | None = None,
+        colors: list[str] | None = None,
+        weight: float | None = None,
+        other_colors: bool = False,
+        least_similar: bool = False,
+        hide_near_duplicates: bool = False,
     ) -> SearchJson:
-        """Search with a picture of the gallery, which is itself never among the matches.
+        """Find the garments that look most like a picture of the catalogue, which is itself never among the matches.
 
         Args:
-            id: id of the picture, as in the matches of a search.
+            id: id of the picture, as in the matches of a search or from /random.
             method: a name from /methods.
             match: what should agree: "type", "color" or "both".
             k: number of results, at least 1; more than there are gives all.
+            types: only pictures with one of these types, as /facets lists them; none for any.
+            colors: only pictures with one of these colors; none for any.
+            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
+            other_colors: the same type in other colors than the query's.
+            least_similar: the least similar first.
+            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
 
         Returns:
             The matches, closest first.
         """
-        return self._answer(self.retriever.search_by_id(id, SearchOptions(method, match, k)), k)
+        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
+        return self._answer(self.retriever.search_by_id(id, options))
+
+    @clear_errors
+    def search_together(
+        self,
+        images: list[FileData] | None = None,
+        ids: list[str] | None = None,
+        method: str = DEFAULT_METHOD,
+        match: str = DEFAULT_TASK,
+        k: int = DEFAULT_K,
+        types: list[str] | None = None,
+        colors: list[str] | None = None,
+        weight: float | None = None,
+        other_colors: bool = False,
+        least_similar: bool = False,
+        hide_near_duplicates: bool = False,
+    ) -> SearchJson:
+        """Find the garments that look most like several pictures at once: scores are the mean over these.
+
+        Args:
+            images: photos of one garment, or of several that the result should resemble.
+            ids: ids of pictures of the catalogue to search with as well.
+            method: a name from /methods.
+            match: what should agree: "type", "color" or "both".
+            k: number of results, at least 1; more than there are gives all.
+            types: only pictures with one of these types, as /facets lists them; none for any.
+            colors: only pictures with one of these colors; none for any.
+            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
+            other_colors: the same type in other colors than the query's.
+            least_similar: the least similar first.
+            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+
+        Returns:
+            The matches, closest first.
+        """
+        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
+        self.retriever.check(options)
+        photos = [upload_path(image) for image in _batch(images or [])]
+        return self._answer(self.retriever.search(photos, options, ids=ids or []))
+
+    @clear_errors
+    def search_many(
+        self,
+        images: list[FileData],
+        method: str = DEFAULT_METHOD,
+        match: str = DEFAULT_TASK,
+        k: int = DEFAULT_K,
+        types: list[str] | None = None,
+        colors: list[str] | None = None,
+        weight: float | None = None,
+        other_colors: bool = False,
+        least_similar: bool = False,
+        hide_near_duplicates: bool = False,
+    ) -> list[BatchItemJson]:
+        """Search with each of several photos by itself.
+
+        Args:
+            images: at most 64 photos.
+            method: a name from /methods.
+            match: what should agree: "type", "color" or "both".
+            k: number of results, at least 1; more than there are gives all.
+            types: only pictures with one of these types, as /facets lists them; none for any.
+            colors: only pictures with one of these colors; none for any.
+            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
+            other_colors: the same type in other colors than the query's.
+            least_similar: the least similar first.
+            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+
+        Returns:
+            For each photo, in the order they came, its matches, or what was wrong with it.
+        """
+        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
+        self.retriever.check(options)
+        answers: list[BatchItemJson] = []
+        for image in _batch(images):
+            try:
+                photo, name = _photo(image, "")
+                answers.append({"result": self._answer(self.retriever.search(photo, options), name), "error": None})
+            except CbirError as error:
+                answers.append({"result": None, "error": str(error)})
+        return answers
+
+    @clear_errors
+    def facets(self, types: list[str] | None = None, colors: list[str] | None = None) -> FacetsJson:
+        """Count the pictures of each type and color.
+
+        Args:
+            types: types that are chosen already: colors are counted among these.
+            colors: colors that are chosen already: types are counted among these.
+        """
+        counts = self.retriever.facets(SearchOptions(types=tuple(types or ()), colors=tuple(colors or ())))
+        return {"type": counts["type"], "color": counts["color"]}
+
+    @clear_errors
+    def compare(
+        self,
+        image: FileData | None = None,
+        image_url: str = "",
+        id: str = "",
+        match: str = DEFAULT_TASK,
+        k: int = DEFAULT_K,
+        types: list[str] | None = None,
+        colors: list[str] | None = None,
+        weight: float | None = None,
+        other_colors: bool = False,
+        least_similar: bool = False,
+        hide_near_duplicates: bool = False,
+        crop: list[float] | None = None,
+    ) -> ComparisonJson:
+        """Search by every method at once, and tell how far the methods agree with each other and with the labels.
+
+        Args:
+            image: the photo; from Python `gradio_client.handle_file(path)`.
+            image_url: address of the photo instead, http or https, on a public host.
+            id: id of a picture of the catalogue to search with instead.
+            match: what should agree: "type", "color" or "both".
+            k: number of results, at least 1; more than there are gives all.
+            types: only pictures with one of these types, as /facets lists them; none for any.
+            colors: only pictures with one of these colors; none for any.
+            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
+            other_colors: the same type in other colors than the query's.
+            least_similar: the least similar first.
+            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            crop: the part of the photo to search with: left, top, right, bottom as fractions of its width and height.
+
+        Returns:
+            The matches of each method, and the agreement of every two.
+        """
+        options = _options(
+            DEFAULT_METHOD, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates
+        )
+        photos, name = ([], None) if id and not image and not image_url else _photo(image, image_url)
+        query = self.retriever.query(photos, ids=[id] if id else [], crop=_crop(crop))
+        return comparison_json(compare(self.retriever, query, options), self.retriever.bundle, name)
+
+    @clear_errors
+    def explain(
+        self,
+        id: str,
+        image: FileData | None = None,
+        image_url: str = "",
+        query_id: str = "",
+        crop: list[float] | None = None,
+    ) -> ExplanationJson:
+        """Tell why a picture of the catalogue is found for a query: in words, as probabilities, and on both photos.
+
+        Args:
+            id: id of the picture that was found.
+            image: the photo that was searched with; from Python `gradio_client.handle_file(path)`.
+            image_url: address of the photo instead, http or https, on a public host.
+            query_id: id of the picture of the catalogue that was searched with instead.
+            crop: the part of the photo that was searched with: left, top, right, bottom as fractions.
+        """
+        photo = _photo(image, image_url)[0] if image or image_url else None
+        found = explain(self.retriever, id, photo, query_id=query_id, crop=_crop(crop))
+        words = Words()
+        return {
+            "id": id,
+            "query_id": query_id or None,
+            "sentence": " ".join(words.because(label, evidence) for label, evidence in found.evidence.items()),
+            "evidence": {label: EvidenceJson(**asdict(evidence)) for label, evidence in found.evidence.items()},
+            "likeness": found.likeness,
+            "query_map": _heat_map(found.query_map),
+            "item_map": _heat_map(found.item_map),
+            "is_exact": found.is_exact,
+        }
 
     @clear_errors
     def random(self, seed: int = 0) -> ItemJson:
@@ -156,23 +397,52 @@ class Endpoints:
             "match": [{"name": task.name, "label": task.label, "labels": list(task.labels)} for task in TASKS.values()],
         }
 
-    def _answer(self, result: SearchResult, k: int) -> SearchJson:
-        manifest = self.retriever.bundle.manifest
-        return {
-            "query_id": result.query_id,
-            "method": result.method,
-            "match": result.task,
-            "k": k,
-            "seconds": round(result.seconds, 6),
-            "bundle": {"title": manifest.get("title"), "created": manifest.get("created")},
-            "matches": [
-                {
-                    "id": match.id,
-                    "rank": match.rank,
-                    "score": match.score,
-                    "labels": match.labels,
-                    "thumbnail": self.thumbnails.url(match.id),
-                }
-                for match in result.matches
-            ],
-        }
+    def _answer(self, result: SearchResult, name: str | None = None) -> SearchJson:
+        answer = result_json(result, self.retriever.bundle, name)
+        matches = [FoundJson(**match, thumbnail=self.thumbnails.url(match["id"])) for match in answer["matches"]]
+        return SearchJson(**{**answer, "matches": matches})
+
+
+def _options(
+    method: str,
+    match: str,
+    k: int,
+    types: list[str] | None,
+    colors: list[str] | None,
+    weight: float | None,
+    other_colors: bool,
+    least_similar: bool,
+    hide_near_duplicates: bool,
+) -> SearchOptions:
+    return SearchOptions(
+        method, match, k, types or (), colors or (), weight, other_colors, least_similar, hide_near_duplicates
+    )
+
+
+def _photo(image: FileData | None, image_url: str) -> tuple[Photo, str | None]:
+    """The photo of a call, and what it is called."""
+    if image and image_url:
+        raise CbirError("expected a photo or its address, got both: give one")
+    if image_url:
+        return fetch_image(image_url), image_url
+    path = upload_path(image)
+    return path, image.get("orig_name")
+
+
+def _batch(images: Sequence[FileData]) -> Sequence[FileData]:
+    if not isinstance(images, list) or len(images) > MAX_BATCH:
+        got = len(images) if isinstance(images, list) else images
+        raise CbirError(f"expected a list of at most {MAX_BATCH} photos, got {got!r}")
+    return images
+
+
+def _crop(edges: list[float] | None) -> Crop | None:
+    return tuple(edges) if edges else None  # whether these are four, `crop_image` says
+
+
+def _heat_map(heat: HeatMap | None) -> HeatMapJson | None:
+    if heat is None:
+        return None
+    picture = base64.b64encode(jpeg(overlay(heat))).decode()
+    values = [[round(float(value), 6) for value in row] for row in heat.values]
+    return {"values": values, "box": list(heat.box), "picture": f"data:image/jpeg;base64,{picture}"}

@@ -146,10 +146,10 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
         gr.on([photo.input, whole.click], None, None, crop, js="() => ''", api_visibility="private")
 
         endpoints = Endpoints(retriever, thumbnails)
-        gr.api(endpoints.search, **SEARCH_QUEUE)
-        gr.api(endpoints.search_by_id, **SEARCH_QUEUE)
-        gr.api(endpoints.random, concurrency_limit=None)
-        gr.api(endpoints.methods, concurrency_limit=None)
+        for searching in ("search", "search_by_id", "search_together", "search_many", "compare", "explain"):
+            gr.api(getattr(endpoints, searching), **SEARCH_QUEUE)
+        for quick in ("facets", "random", "methods"):
+            gr.api(getattr(endpoints, quick), concurrency_limit=None)
 
     # Without api_open=False a program could pass the queue and its limits by.
     return demo.queue(api_open=False, max_size=WAITING_AT_MOST)
