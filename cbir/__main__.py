@@ -1,5 +1,9 @@
 """The command line of the library.
 
+    python -m cbir search PHOTO [--bundle DIR_OR_REPO] [--method METHOD] [--json | --csv]
+
+finds the garments of a bundle that look most like a photo, or like several together, and prints them.
+
     python -m cbir doctor [--bundle DIR_OR_REPO] [--weights FILE]
 
 checks whether everything that the app needs works here; the exit status is 0 where it can start, else 1.
@@ -10,26 +14,96 @@ import os
 import sys
 from pathlib import Path
 
+from cbir.backbones import load_backbone
+from cbir.bundle import open_bundle
 from cbir.doctor import PROBLEM, examine, report
 from cbir.errors import CbirError
+from cbir.export import to_csv, to_json, write_result
+from cbir.pairs import TASKS
+from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchOptions, SearchResult
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command: 0 when it went well, 1 when the doctor found problems, 2 when the user has to mend something."""
-    parser = argparse.ArgumentParser(prog="python -m cbir", description=__doc__.partition("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    doctor = commands.add_parser("doctor", help="check whether everything that the app needs works here")
-    for command in (doctor,):
-        command.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
-        command.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
-        findings = examine(args.bundle, args.weights)
-        print(report(findings))
-        return int(any(finding.state == PROBLEM for finding in findings))
+        return args.run(args)
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cbir", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    search = commands.add_parser("search", help="find the garments that look most like a photo")
+    doctor = commands.add_parser("doctor", help="check whether everything that the app needs works here")
+    for command, run in ((search, _search), (doctor, _doctor)):
+        command.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
+        command.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
+        command.set_defaults(run=run)
+    search.add_argument("photos", metavar="PHOTO", nargs="*", help="several are one query")
+    search.add_argument("--id", dest="ids", metavar="ID", action="append", default=[], help="search with this item too")
+    search.add_argument("--crop", type=float, nargs=4, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"), help="fractions")
+    search.add_argument("--method", default=DEFAULT_METHOD, help=f"{', '.join(SIMILARITIES)} (default: %(default)s)")
+    search.add_argument("--match", default=DEFAULT_TASK, help=f"{', '.join(TASKS)} (default: %(default)s)")
+    search.add_argument("--k", type=int, default=DEFAULT_K, help="number of results (default: %(default)s)")
+    search.add_argument("--type", dest="types", metavar="TYPE", action="append", default=[], help="only this type")
+    search.add_argument("--color", dest="colors", metavar="COLOR", action="append", default=[], help="only this color")
+    search.add_argument("--weight", type=float, help="of the color against the type, from 0 to 1")
+    search.add_argument("--other-colors", action="store_true", help="same type, other colors")
+    search.add_argument("--least-similar", action="store_true", help="least similar first")
+    search.add_argument("--hide-near-duplicates", action="store_true")
+    form = search.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print CSV")
+    form.add_argument("--out", type=Path, metavar="FILE", help="write to FILE.json or FILE.csv")
+    return parser
+
+
+def _search(args: argparse.Namespace) -> int:
+    options = SearchOptions(
+        args.method,
+        args.match,
+        args.k,
+        tuple(args.types),
+        tuple(args.colors),
+        args.weight,
+        args.other_colors,
+        args.least_similar,
+        args.hide_near_duplicates,
+    )
+    bundle = open_bundle(args.bundle)
+    if bundle.notice:
+        print(bundle.notice, file=sys.stderr)
+    backbone = load_backbone(bundle.manifest["backbone"]["name"], args.weights) if args.photos else None
+    crop = tuple(args.crop) if args.crop else None
+    result = Retriever(bundle, backbone).search(args.photos, options, ids=args.ids, crop=crop)
+    name = ", ".join([*args.photos, *args.ids])
+    if args.out:
+        print(f"wrote {write_result(result, bundle, args.out, name)}")
+    else:
+        text = to_json if args.json else to_csv if args.csv else None
+        print(text(result, bundle, name) if text else _table(result), end="")
+    return 0
+
+
+def _table(result: SearchResult) -> str:
+    width = max((len(match.id) for match in result.matches), default=0)
+    lines = [
+        f"{match.rank:>4}  {match.score:.4f}  {match.id:<{width}}  {match.labels['color']} {match.labels['type']}".rstrip()
+        for match in result.matches
+    ]
+    if not result.is_confident:
+        lines.insert(0, "no confident match; the nearest are:")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    findings = examine(args.bundle, args.weights)
+    print(report(findings))
+    return int(any(finding.state == PROBLEM for finding in findings))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
         connection = http.client.HTTPConnection(host, port)
         connection.sock = sock
         connection.request("GET", target, headers=_HEADERS)
-        answer = _answer(connection.getresponse(), url)
+        with contextlib.closing(connection.getresponse()) as response:
+            answer = _answer(response, url)
         if time.monotonic() >= deadline:  # what was cut off looks like an end
             raise TimeoutError
         return answer

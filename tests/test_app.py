@@ -8,6 +8,7 @@ from PIL import Image
 
 from cbir.search import SearchOptions
 from tests.conftest import png, toy_photo
+from train.not_clothes import not_clothes
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
     warnings.simplefilter("ignore")
@@ -18,7 +19,18 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     import app
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-ENDPOINTS = {"/search", "/search_by_id", "/random", "/methods"}
+OPTIONS = ["method", "match", "k", "types", "colors", "weight", "other_colors", "least_similar", "hide_near_duplicates"]
+ENDPOINTS = {
+    "/search": ["image", "image_url", *OPTIONS, "crop"],
+    "/search_by_id": ["id", *OPTIONS],
+    "/search_together": ["images", "ids", *OPTIONS],
+    "/search_many": ["images", *OPTIONS],
+    "/facets": ["types", "colors"],
+    "/compare": ["image", "image_url", "id", *OPTIONS[1:], "crop"],
+    "/explain": ["id", "image", "image_url", "query_id", "crop"],
+    "/random": ["seed"],
+    "/methods": [],
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +55,8 @@ def file_with(content, tmp_path, name="photo.png"):
 
 def test_endpoints_have_stable_names_and_parameters(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == ENDPOINTS
-    assert {name: [p["parameter_name"] for p in info["parameters"]] for name, info in named.items()} == {
-        "/search": ["image", "method", "match", "k"],
-        "/search_by_id": ["id", "method", "match", "k"],
-        "/random": ["seed"],
-        "/methods": [],
-    }
-    assert named["/search"]["parameters"][0]["python_type"]["type"] == "filepath"
+    assert {name: [p["parameter_name"] for p in info["parameters"]] for name, info in named.items()} == ENDPOINTS
+    assert "filepath" in named["/search"]["parameters"][0]["python_type"]["type"]
     assert "score: float" in named["/search"]["returns"][0]["python_type"]["type"]
 
 
@@ -80,6 +86,88 @@ def test_search_by_id_leaves_the_query_out(client, toy_bundle):
     assert sorted([query] + [match["id"] for match in answer["matches"]]) == sorted(toy_bundle.gallery.ids)
 
 
+def test_every_option_of_a_search_counts(client, retriever, photo):
+    options = {"types": ["pants", "shirt"], "colors": ["red", "blue"], "weight": 0.8, "k": 7}
+    flags = {"least_similar": True, "hide_near_duplicates": True, "other_colors": False}
+    answer = client.predict(photo, crop=[0, 0, 0.6, 1], **options, **flags, api_name="/search")
+    expected = retriever.search(toy_photo("red", "shirt", 99), SearchOptions(**options, **flags), crop=(0, 0, 0.6, 1))
+    assert [match["id"] for match in answer["matches"]] == [match.id for match in expected.matches]
+    assert answer["options"]["types"] == ["pants", "shirt"]
+    assert answer["options"]["weight"] == 0.8
+    other = client.predict("red_shirt/3.png", other_colors=True, api_name="/search_by_id")
+    assert {match["labels"]["type"] for match in other["matches"]} == {"shirt"}
+    assert "red" not in {match["labels"]["color"] for match in other["matches"]}
+
+
+def test_several_photos_and_ids_are_one_query(client, retriever, photo):
+    answer = client.predict([photo, photo], ids=["blue_pants/1.png"], k=9, api_name="/search_together")
+    image = toy_photo("red", "shirt", 99)
+    expected = retriever.search([image, image], SearchOptions(k=9), ids=["blue_pants/1.png"])
+    assert [match["id"] for match in answer["matches"]] == [match.id for match in expected.matches]
+    by_ids = client.predict(ids=["blue_pants/1.png"], k=9, api_name="/search_together")
+    assert by_ids["query_id"] == "blue_pants/1.png"
+
+
+def test_a_batch_keeps_its_order_and_an_error_stays_with_its_photo(client, tmp_path):
+    photos = [toy_photo(color, "shoes", 99) for color in ("white", "red")]
+    files = [file_with(png(photos[0]), tmp_path, "a.png"), file_with(b"nothing", tmp_path, "b.png")]
+    files.append(file_with(png(photos[1]), tmp_path, "c.png"))
+    first, broken, last = client.predict(files, k=1, api_name="/search_many")
+    for answer, color, name in ((first, "white", "a.png"), (last, "red", "c.png")):
+        assert answer["error"] is None
+        assert answer["result"]["query"] == name
+        assert answer["result"]["matches"][0]["labels"] == {"type": "shoes", "color": color}
+    assert broken["result"] is None
+    assert "photo" in broken["error"]
+
+
+def test_facets_count_what_a_filter_would_leave(client):
+    assert client.predict(api_name="/facets")["type"] == {"pants": 36, "shirt": 36, "shoes": 36}
+    assert client.predict(colors=["red"], api_name="/facets")["type"] == {"pants": 12, "shirt": 12, "shoes": 12}
+
+
+def test_methods_are_compared(client, retriever, photo):
+    by_photo = client.predict(photo, k=5, api_name="/compare")
+    by_id = client.predict(id="red_shirt/3.png", k=5, api_name="/compare")
+    for answer, is_certain in ((by_photo, False), (by_id, True)):
+        assert [method["method"] for method in answer["methods"]] == [method.name for method in retriever.methods]
+        assert answer["labels"] == [{"type": "shirt", "color": "red"}]
+        assert answer["is_certain"] is is_certain
+        assert len(answer["agreements"]) == len(retriever.methods) * (len(retriever.methods) - 1) // 2
+    assert by_id["query_id"] == "red_shirt/3.png"
+
+
+def test_a_match_is_explained(client, photo):
+    for query in ({"image": photo}, {"query_id": "red_shirt/3.png"}):
+        answer = client.predict("red_pants/4.png", **query, api_name="/explain")
+        assert answer["evidence"]["color"]["agreement"] > 0.8
+        assert answer["evidence"]["type"]["query"] == "shirt"
+        assert answer["sentence"].startswith("Same type: ")
+        for side in ("query_map", "item_map"):
+            assert sum(map(sum, answer[side]["values"])) == pytest.approx(answer["likeness"], abs=0.1)
+            assert answer[side]["picture"].startswith("data:image/jpeg;base64,")
+            assert answer[side]["box"] == [0, 0, 1, 1]
+
+
+def test_a_photo_can_be_given_by_its_address(client, photo, monkeypatch):
+    asked = []
+
+    def fetch(url):
+        asked.append(url)
+        return png(toy_photo("red", "shirt", 99))
+
+    monkeypatch.setattr("cbir.ui.api.fetch_image", fetch)  # itself: tests/test_fetch.py
+    answer = client.predict(image_url="https://example.org/shirt.jpg", k=3, api_name="/search")
+    assert answer["query"] == "https://example.org/shirt.jpg"
+    assert answer["matches"] == client.predict(photo, k=3, api_name="/search")["matches"]
+    assert asked == ["https://example.org/shirt.jpg"]
+
+
+def test_what_shows_no_clothes_is_said_to(client, tmp_path):
+    gradient = file_with(png(not_clothes(1, seed=5)["gradient"][0]), tmp_path)
+    assert client.predict(gradient, api_name="/search")["is_confident"] is False
+
+
 def test_random_repeats_by_seed(client, toy_bundle):
     first, again, other = (client.predict(seed, api_name="/random") for seed in (3, 3, 4))
     assert first == again
@@ -107,6 +195,20 @@ def test_methods_are_those_of_the_bundle(client, retriever):
         ("/search", {"image": None}, "no photo"),
         ("/search", {"image": {"path": "/etc/hostname"}}, "must be an uploaded file"),
         ("/search", {"image": "/etc/hostname"}, "must be an uploaded file"),
+        ("/search", {"image_url": "https://example.org/a.jpg"}, "got both"),
+        ("/search", {"image": None, "image_url": "http://127.0.0.1/a.jpg"}, "expected a public host"),
+        ("/search", {"image": None, "image_url": "file:///etc/passwd"}, "expected the address of a photo"),
+        ("/search", {"crop": [0, 0, 1]}, "left, top, right, bottom"),
+        ("/search", {"colors": ["mauve"]}, "unknown color 'mauve'"),
+        ("/search", {"weight": 2}, "from 0 to 1, got 2"),
+        ("/search_together", {}, "at least one photo or id"),
+        ("/search_together", {"images": [{"path": "/etc/hostname"}]}, "must be an uploaded file"),
+        ("/search_many", {"images": [{"path": "/etc/hostname"}] * 65}, "at most 64 photos, got 65"),
+        ("/search_many", {"images": "x"}, "at most 64 photos, got 'x'"),
+        ("/compare", {}, "no photo"),
+        ("/explain", {"id": "nobody", "query_id": "red_shirt/3.png"}, "unknown id 'nobody'"),
+        ("/explain", {"id": "red_shirt/3.png"}, "expected a photo"),
+        ("/facets", {"types": ["hat"]}, "unknown type 'hat'"),
         ("/search_by_id", {"id": "nobody"}, "unknown id 'nobody'"),
         ("/search_by_id", {"k": 0}, "at least 1, got 0"),
         ("/random", {"seed": -1}, "at least 0, got -1"),
@@ -114,9 +216,9 @@ def test_methods_are_those_of_the_bundle(client, retriever):
     ],
 )
 def test_a_mistake_gives_one_clear_line(client, photo, toy_bundle, endpoint, arguments, message):
-    fitting = {"/search": {"image": photo}, "/search_by_id": {"id": str(toy_bundle.gallery.ids[0])}, "/random": {}}
+    fitting = {"/search": {"image": photo}, "/search_by_id": {"id": str(toy_bundle.gallery.ids[0])}}
     with pytest.raises(AppError) as error:
-        client.predict(**fitting[endpoint] | arguments, api_name=endpoint)
+        client.predict(**fitting.get(endpoint, {}) | arguments, api_name=endpoint)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert client.predict(0, api_name="/random")["id"]  # the app lives on
@@ -136,7 +238,7 @@ def test_a_photo_is_opened_by_our_loader_whatever_its_mode(client, tmp_path):
 
 
 def test_a_bug_shows_a_generic_line_and_is_logged(client, retriever, photo, monkeypatch, caplog):
-    def broken(*arguments):
+    def broken(*arguments, **options):
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(retriever, "search", broken)

@@ -1,5 +1,6 @@
 """The page: its controls, its look, and which handler each control calls."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,10 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
 
 
 def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
-    """Start the server with the app's look and limits; `options` go to `gr.Blocks.launch`."""
+    """Start the server with the app's look and limits, for agents too where `mcp` is installed.
+
+    `options` go to `gr.Blocks.launch`.
+    """
     return demo.launch(
         theme=theme(),
         i18n=I18N,
@@ -166,6 +170,7 @@ def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
         enable_monitoring=False,
         ssr_mode=False,
         footer_links=["api", "settings"],
+        mcp_server=find_spec("mcp") is not None,
         **options,
     )
 

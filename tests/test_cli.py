@@ -1,0 +1,85 @@
+"""`python -m cbir search`: the same answers as the library's, as a table, JSON, CSV or a file."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from cbir.__main__ import main
+from cbir.bundle import EMBEDDED, load_bundle
+from cbir.search import Retriever, SearchOptions
+from tests.conftest import toy_photo
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def retriever():
+    return Retriever(load_bundle())
+
+
+@pytest.fixture
+def photo(tmp_path):
+    toy_photo("red", "shirt", 1).save(tmp_path / "photo.jpg")
+    return str(tmp_path / "photo.jpg")
+
+
+def test_json_is_what_the_library_finds(retriever, photo, capsys):
+    arguments = ["--method", "cosine", "--match", "type", "--k", "4", "--type", "shirt", "--type", "dress"]
+    assert main(["search", photo, *arguments, "--crop", "0", "0", "1", "0.9", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    options = SearchOptions("cosine", "type", 4, types=("shirt", "dress"))
+    expected = retriever.search(photo, options, crop=(0, 0, 1, 0.9))
+    assert [match["id"] for match in answer["matches"]] == [match.id for match in expected.matches]
+    assert answer["query"] == photo
+    assert answer["bundle"]["revision"] == retriever.bundle.revision
+
+
+def test_a_table_and_csv_list_the_same(retriever, capsys):
+    item = str(retriever.gallery.ids[0])
+    assert main(["search", "--id", item, "--k", "3", "--bundle", str(EMBEDDED)]) == 0
+    table = capsys.readouterr().out
+    assert main(["search", "--id", item, "--k", "3", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 3
+    for row, line in zip(rows, table.splitlines(), strict=True):
+        assert line.split()[:1] + line.split()[2:] == [row["rank"], row["id"], row["color"], row["type"]]
+
+
+def test_a_file_is_written_by_its_ending(retriever, tmp_path, capsys):
+    item = str(retriever.gallery.ids[0])
+    assert main(["search", "--id", item, "--k", "2", "--out", str(tmp_path / "found.json")]) == 0
+    assert len(json.loads((tmp_path / "found.json").read_text())["matches"]) == 2
+    assert main(["search", "--id", item, "--out", str(tmp_path / "found.txt")]) == 2
+    assert "found.txt" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
+
+
+def test_what_shows_no_clothes_gets_no_confident_match(tmp_path, capsys):
+    from PIL import Image
+
+    Image.new("RGB", (300, 300), "white").save(tmp_path / "empty.png")
+    assert main(["search", str(tmp_path / "empty.png"), "--k", "2"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "no confident match; the nearest are:"
+    assert len(out) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "at least one photo or id"),
+        (["nowhere.jpg"], "nowhere.jpg"),
+        (["--id", "nobody"], "unknown id"),
+        (["--id", "x", "--k", "0"], "at least 1"),
+        (["--id", "x", "--method", "magic"], "unknown method"),
+        (["--id", "x", "--bundle", "/no/such/place"], "/no/such/place"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments, message, capsys):
+    assert main(["search", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
