@@ -91,10 +91,10 @@ def _search(args: argparse.Namespace) -> int:
 
 def _table(result: SearchResult) -> str:
     width = max((len(match.id) for match in result.matches), default=0)
-    lines = [
-        f"{match.rank:>4}  {match.score:.4f}  {match.id:<{width}}  {match.labels['color']} {match.labels['type']}".rstrip()
-        for match in result.matches
-    ]
+    lines = []
+    for match in result.matches:
+        garment = f"{match.labels['color']} {match.labels['type']}"
+        lines.append(f"{match.rank:>4}  {match.score:.4f}  {match.id:<{width}}  {garment}".rstrip())
     if not result.is_confident:
         lines.insert(0, "no confident match; the nearest are:")
     return "".join(f"{line}\n" for line in lines)

@@ -370,7 +370,11 @@ class Endpoints:
 
     @clear_errors
     def random(self, seed: int = 0) -> ItemJson:
-        """Pick a picture of the gallery; the same seed picks the same one."""
+        """Pick a picture of the catalogue at random.
+
+        Args:
+            seed: a whole number, at least 0; the same one picks the same picture.
+        """
         gallery = self.retriever.gallery
         item_id = gallery.random_id(checked_seed(seed))
         return {
@@ -382,7 +386,7 @@ class Endpoints:
 
     @clear_errors
     def methods(self) -> MethodsJson:
-        """List what `method` and `match` may be."""
+        """List what `method` and `match` of a search may be, with a line that explains each method."""
         return {
             "default": default_method(self.retriever),
             "methods": [
