@@ -23,6 +23,10 @@ BLIND = "blind"  # the key of a model that was fitted on the pairs of all tasks 
 PRINCIPAL_AXES = 400  # of a photo's features, on which attributes are fitted
 PART_VARIANCE = 1000  # of the embedding and of the colour descriptor, summed over dimensions
 ATTRIBUTE_C = 0.01  # inverse strength of the penalty
+# Whether a label's model sees the colour descriptor, and how it weighs classes. Where photos are taken elsewhere, the
+# colours of backgrounds and the shares of types differ: a model of the type that knew either would be misled. Chosen by
+# cross-validation inside the train side, which tells no difference, and by photos of another source.
+ATTRIBUTE_PARTS = {"type": (False, "balanced"), "color": (True, None)}
 FOLDS = 3  # for posteriors of photos by models that did not see them
 PAIR_C = 0.1
 FOREST_TREES = 50
@@ -190,10 +194,10 @@ def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: 
 # outcome grows such a bit into another tree.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: int) -> Model:
-    """Fits one multinomial Logistic Regression a label, on the embedding and the colour descriptor.
+    """Fits one multinomial Logistic Regression a label: see `ATTRIBUTE_PARTS`.
 
-    It is fitted on their principal components, which costs a fraction of the time and loses nothing; the rotation is
-    then folded into the weights.
+    It is fitted on principal components, which costs a fraction of the time and loses nothing; the rotation is then
+    folded into the weights.
     """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
@@ -206,19 +210,23 @@ def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: 
         "color_mean": features.color.mean(axis=0),
         "color_scale": (features.color.std(axis=0) + 1e-3) * np.sqrt(features.color.shape[1] / PART_VARIANCE),
     }
-    x = _attribute_inputs(features, arrays)
-    pca = PCA(min(PRINCIPAL_AXES, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
-    # In double precision: in single, the solver stops far from the optimum.
-    components = pca.transform(x).astype(np.float64)
+    inputs = _attribute_inputs(features, arrays)
     classes = {}
     for label in LABELS:
+        sees_color, class_weight = ATTRIBUTE_PARTS[label]
+        x = inputs if sees_color else inputs[:, : embedding.shape[1]]
+        pca = PCA(min(PRINCIPAL_AXES, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
+        # In double precision: in single, the solver stops far from the optimum.
+        components = pca.transform(x).astype(np.float64)
         known = labels[label] != ""
-        regression = LogisticRegression(C=ATTRIBUTE_C, max_iter=2000).fit(components[known], labels[label][known])
+        regression = LogisticRegression(C=ATTRIBUTE_C, max_iter=2000, class_weight=class_weight)
+        regression.fit(components[known], labels[label][known])
         weights, offset = regression.coef_, regression.intercept_
         if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
             weights, offset = np.concatenate([-weights, weights]) / 2, np.concatenate([-offset, offset]) / 2
-        arrays[f"{label}.weights"] = weights @ pca.components_
-        arrays[f"{label}.offset"] = offset - arrays[f"{label}.weights"] @ pca.mean_
+        arrays[f"{label}.weights"] = np.zeros((len(weights), inputs.shape[1]))
+        arrays[f"{label}.weights"][:, : x.shape[1]] = weights @ pca.components_
+        arrays[f"{label}.offset"] = offset - weights @ pca.components_ @ pca.mean_
         classes[label] = regression.classes_.tolist()
     return Model({k: np.asarray(v, np.float32) for k, v in arrays.items()}, settings={"classes": classes})
 

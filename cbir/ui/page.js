@@ -3,13 +3,16 @@
     const find = (selector) => document.querySelector(selector);
 
     // --- addresses: a link or the back button puts one into the hidden field, whose handler restores that search ---
-    let asked = 0;
+    // Until the search that an address asks for arrives, others that were on their way must not change the address.
+    let asked = 0, waitingUntil = Date.now() + 4000;
     const go = (address) => {
+        waitingUntil = Date.now() + 4000; // it may also never arrive
         const field = find("#address textarea, #address input");
         field.value = `${address}#${++asked}`; // the same address twice is asked for twice
         field.dispatchEvent(new Event("input", {bubbles: true}));
     };
     addEventListener("popstate", () => go(location.search || "?"));
+    for (const act of ["pointerdown", "keydown"]) addEventListener(act, () => (waitingUntil = 0), true);
 
     const say = (button, text) => {
         const before = button.textContent;
@@ -21,7 +24,9 @@
         const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
         if (link && plain) {
             event.preventDefault();
-            go(link.dataset.id ? "?" + new URLSearchParams({...settings(), id: link.dataset.id}) : link.search);
+            const address = link.dataset.id ? withId(link.dataset.id) : link.search;
+            show(address);
+            go(address);
             return;
         }
         const copy = event.target.closest("[data-copy]");
@@ -31,10 +36,12 @@
         );
         if (event.target.closest("[data-close]")) find("#details .explanation").remove();
     });
-    // The search's settings without its query; a crop belongs to the photo it was made in.
-    const settings = () => {
-        const {id, crop, ...rest} = Object.fromEntries(new URLSearchParams(location.search));
-        return rest;
+    // The same search with another query; a crop belongs to the photo it was made in.
+    const withId = (id) => {
+        const address = new URLSearchParams(location.search);
+        address.delete("crop");
+        address.set("id", id);
+        return `?${address}`;
     };
 
     // --- the crop: two clicks into the photo, or four numbers; its frame lies over the photo ---
@@ -85,18 +92,22 @@
 
     // --- a search has arrived: its address goes into the history, and on a phone its results come into sight ---
     const OURS = ["id", "method", "match", "k", "type", "color", "weight", "also", "crop"];
-    const arrived = (here) => {
-        frame();
+    const ours = (search) =>
+        JSON.stringify([...new URLSearchParams(search)].filter(([name]) => OURS.includes(name)).sort());
+    const show = (here) => {
         const address = new URLSearchParams(location.search);
         OURS.forEach((name) => address.delete(name));
-        for (const [name, value] of new URLSearchParams(here)) address.append(name, value);
+        for (const [name, value] of new URLSearchParams(here)) OURS.includes(name) && address.append(name, value);
         const readable = address.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
-        const search = readable ? `?${readable}` : "";
-        if (search !== location.search) {
-            history.pushState(null, "", location.pathname + search);
-            // Inside its frame on huggingface.co, the app's address is that of the page around it.
-            if (parent !== window) parent.postMessage({queryString: readable}, "https://huggingface.co");
-        }
+        if (ours(readable) === ours(location.search)) return;
+        history.pushState(null, "", location.pathname + (readable ? `?${readable}` : ""));
+        // Inside its frame on huggingface.co, the app's address is that of the page around it.
+        if (parent !== window) parent.postMessage({queryString: readable}, "https://huggingface.co");
+    };
+    const arrived = (here) => {
+        frame();
+        if (ours(here) === ours(location.search)) waitingUntil = 0;
+        else if (Date.now() > waitingUntil) show(here);
         const line = find("#line");
         if (innerWidth <= 720 && line.querySelector("img")) line.scrollIntoView({behavior: "smooth"});
     };
