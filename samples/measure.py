@@ -1,12 +1,12 @@
 """Measures the shipped methods on real photos that they were not fitted on.
 
-    python -m samples.measure --queries QUERIES --photos PHOTOS [--readme README.md] [--save]
+    python -m samples.measure --queries QUERIES [--photos PHOTOS] [--bundle BUNDLE] [--readme README.md] [--save]
 
 QUERIES is a folder of CC0 phone photos, `<type>/*.jpg`, whose colors `queries_colors.csv` tells as seen by eye (photos
 of other colors than the six, or of several, judge the type alone). PHOTOS is a folder of labelled photos (see
-`train.prepare_data`). The queries search two galleries: the bundle's own (by default the drawn catalogue), and PHOTOS
-indexed as `python app.py --photos` does. Labels only judge. Prints a table of precision@10, and writes it into the
-section "shipped" of a Markdown file; --save puts the figures into the bundle's report, as its section "elsewhere".
+`train.prepare_data`). The queries search the bundle's own gallery (by default the drawn catalogue), and PHOTOS indexed as
+`python app.py --photos` does. Labels only judge. Prints a table of precision@10, and writes it into a
+section of a Markdown file; --save puts the figures into the bundle's report, as its section "elsewhere".
 """
 
 import argparse
@@ -53,8 +53,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="folder of the bundle (default: the embedded one)")
     parser.add_argument("--queries", type=Path, required=True, help="labelled photos that ask")
-    parser.add_argument("--photos", type=Path, required=True, help="labelled photos that are searched")
+    parser.add_argument("--photos", type=Path, help="labelled photos that are searched too")
     parser.add_argument("--readme", type=Path, help="write the table into this file too")
+    parser.add_argument("--section", default="shipped", help="of that file (default: %(default)s)")
     parser.add_argument("--save", action="store_true", help="put the figures into the bundle's report")
     args = parser.parse_args(argv)
     shipped = load_bundle(args.bundle)
@@ -64,7 +65,9 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         labelled = with_seen_colors(args.queries, COLORS_SEEN, Path(folder))
         queries, _ = embed_dataset(read_dataset(labelled), backbone)
-    galleries = {shipped.manifest["title"]: shipped, "labelled photos": index_folder(args.photos, shipped, backbone)}
+    galleries = {shipped.manifest["title"]: shipped}
+    if args.photos:
+        galleries["labelled photos"] = index_folder(args.photos, shipped, backbone)
     found = [
         {"queries": "CC0 phone photos", "gallery": f"{name} ({len(b.gallery):,})", **evaluate_elsewhere(queries, b)}
         for name, b in galleries.items()
@@ -75,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         report = {**shipped.report, "elsewhere": found}
         save_bundle(replace(shipped, report=report), args.bundle or EMBEDDED)
     if args.readme:
-        write_section(args.readme, "shipped", f"Measured by `python -m samples.measure`. {text}")
+        write_section(args.readme, args.section, f"Measured by `python -m samples.measure`. {text}")
     return 0
 
 
