@@ -4,9 +4,9 @@
 
 QUERIES is a folder of CC0 phone photos, `<type>/*.jpg`, whose colors `queries_colors.csv` tells as seen by eye (photos
 of other colors than the six, or of several, judge the type alone). PHOTOS is a folder of labelled photos (see
-`train.prepare_data`). The queries search the bundle's own gallery (by default the drawn catalogue), and PHOTOS indexed as
-`python app.py --photos` does. Labels only judge. Prints a table of precision@10, and writes it into a
-section of a Markdown file; --save puts the figures into the bundle's report, as its section "elsewhere".
+`train.prepare_data`). The queries search the bundle's own gallery (by default the drawn catalogue), and PHOTOS indexed
+as `python app.py --photos` does. Labels only judge. Prints a table of precision@10, and writes it into a section of a
+Markdown file; --save puts the figures into the bundle's report, as its section "elsewhere".
 """
 
 import argparse
