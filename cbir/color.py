@@ -78,7 +78,9 @@ def _soft_bins(pixels: np.ndarray) -> np.ndarray:
     by_lightness = _interpolate((lightness - 15) / 65, LIGHTNESSES)
     turn = np.abs(hue[:, None] - np.arange(HUES))
     by_hue = np.maximum(1 - np.minimum(turn, HUES - turn), 0)
-    joint = np.einsum("n,nc,nl,nh->nclh", 1 - grey, by_chroma, by_lightness, by_hue, optimize=False)
+    # Factor by factor: a single product of all four takes half as long again.
+    by_chroma_lightness = ((1 - grey)[:, None] * by_chroma)[:, :, None] * by_lightness[:, None]
+    joint = by_chroma_lightness[..., None] * by_hue[:, None, None]
     return np.concatenate([by_grey, joint.reshape(len(pixels), -1)], axis=1, dtype=np.float32)
 
 

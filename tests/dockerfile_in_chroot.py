@@ -37,7 +37,8 @@ def call(name, *data):
     assert "event: complete" in answer, answer
     return json.loads(answer.split("data: ")[-1])[0]
 query = call("random", 7)["id"]
-matches = call("search_by_id", query, "attributes_and_likeness", "both", 3)["matches"]
+settings = [None, None, None, False, False, False]  # a bare call has to give every parameter
+matches = call("search_by_id", query, "attributes_and_likeness", "both", 3, *settings)["matches"]
 print("search for", query, "found", [match["id"] for match in matches])
 assert len(matches) == 3
 """

@@ -56,3 +56,11 @@ def test_real_photos_find_drawings_of_their_type(embedded, type):
         for path in sorted(queries.glob("*.jpg"))[:12]
     ]
     assert sum(found) / (10 * len(found)) > 0.6
+
+
+def test_real_photos_without_clothes_get_no_confident_match(embedded):
+    from sklearn.datasets import load_sample_images
+
+    for pixels in load_sample_images().images:  # a temple, a flower
+        for method in SIMILARITIES:
+            assert not embedded.search(Image.fromarray(pixels), SearchOptions(method)).is_confident
