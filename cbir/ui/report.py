@@ -95,7 +95,7 @@ def _elsewhere(report: Report, words: Words) -> str:
 def _curves(report: Report, words: Words) -> str:
     names = list(report["precision_recall"])
     keys = "".join(
-        f"<span class='key'><svg class='s{i}' viewBox='0 0 40 10' aria-hidden='true'><path class='line' d='M0 5H40' "
+        f"<span class='key'><svg viewBox='0 0 40 10' aria-hidden='true'><path class='line s{i}' d='M0 5H40' "
         f"stroke-dasharray='{DASHES[i % len(DASHES)]}'/></svg>{_method(report, name, words)}</span>"
         for i, name in enumerate(names)
     )
