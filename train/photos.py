@@ -43,6 +43,6 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
             "unreadable": unreadable,
         },
         "models_from": base.manifest.get("title"),
-        "map": base.manifest.get("map"),
+        **{key: base.manifest[key] for key in ("map",) if key in base.manifest},
     }
     return Bundle(gallery, base.models, manifest, base.familiarity)
