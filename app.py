@@ -17,8 +17,7 @@ from pathlib import Path
 # Before gradio is imported anywhere: no look-ups at outside hosts.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from cbir.backbones import load_backbone
-from cbir.bundle import open_bundle
+from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
 from cbir.search import Retriever
 from cbir.ui import build_demo, launch
@@ -41,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         bundle = open_bundle(args.bundle)
-        backbone = load_backbone(bundle.manifest["backbone"]["name"], args.weights)
+        backbone = load_bundle_backbone(bundle, args.weights)
         if args.photos:
             bundle = index_folder(args.photos, bundle, backbone)
         retriever = Retriever(bundle, backbone)

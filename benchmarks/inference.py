@@ -7,6 +7,7 @@ milliseconds do not. Photos are the gallery's thumbnails, already decoded.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -45,15 +46,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):  # ONNX Runtime takes as many threads as there are cores
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     retriever = Retriever(open_bundle(args.bundle))
     retriever.warm_up()
     gallery, backbone = retriever.gallery, retriever.backbone
+    network = backbone.color_network
     photos = [load_image(jpeg) for jpeg in gallery.thumbnails[: args.repeats + 1]]
     queries = [retriever.query(photo) for photo in photos]
     works: dict[str, Callable[[int], object]] = {
         "backbone": lambda n: backbone.embed([photos[n % len(photos)]]),
         "color descriptor": lambda n: describe_color(photos[n % len(photos)]),
-        "query: both": lambda n: retriever.query(photos[n % len(photos)]),
+        **({"color network": lambda n: network.embed([photos[n % len(photos)]])} if network else {}),
+        "query: all of these": lambda n: retriever.query(photos[n % len(photos)]),
         **{f"ranking: {method.name}": ranking(retriever, queries, method.name) for method in retriever.methods},
         "explanation": lambda n: explain(retriever, str(gallery.ids[-1]), photos[n % len(photos)]),
     }

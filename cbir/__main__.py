@@ -14,8 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from cbir.backbones import load_backbone
-from cbir.bundle import open_bundle
+from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.doctor import PROBLEM, examine, report
 from cbir.errors import CbirError
 from cbir.export import to_csv, to_json, write_result
@@ -77,7 +76,7 @@ def _search(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.bundle)
     if bundle.notice:
         print(bundle.notice, file=sys.stderr)
-    backbone = load_backbone(bundle.manifest["backbone"]["name"], args.weights) if args.photos else None
+    backbone = load_bundle_backbone(bundle, args.weights) if args.photos else None
     crop = tuple(args.crop) if args.crop else None
     result = Retriever(bundle, backbone).search(args.photos, options, ids=args.ids, crop=crop)
     name = ", ".join([*args.photos, *args.ids])

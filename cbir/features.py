@@ -1,8 +1,9 @@
-"""What is stored of a photo: its embedding and its colour descriptor, side by side.
+"""What is stored of a photo: its embedding and what describes its colours, side by side.
 
-ImageNet embeddings know the type of a garment and hardly its colour, so colour brings its own evidence.
+ImageNet embeddings know the type of a garment and hardly its colour, so colour brings its own evidence: the descriptor
+of `cbir.color`, and, where a bundle has one, what its color network learned (`cbir.color_network`).
 
-Legend: n photos, d numbers in an embedding, c numbers in a colour descriptor.
+Legend: n photos, d numbers in an embedding, c numbers in a colour descriptor, l numbers of a color network.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from PIL import Image
 
 from cbir.backbones import Backbone
 from cbir.color import COLOR_DIM, describe_color
+from cbir.color_network import ColorNetwork
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,35 @@ class Features:
     Attributes:
         embedding: (n, d) float32, raw.
         color: (n, c) float32, see `cbir.color`.
+        learned: (n, l) float32, of the color network; (n, 0) where there is none, which is what None gives.
     """
 
     embedding: np.ndarray
     color: np.ndarray
+    learned: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the two do not have the same rows."""
-        if self.embedding.ndim != 2 or self.color.ndim != 2 or len(self.embedding) != len(self.color):
-            shapes = f"{self.embedding.shape} and {self.color.shape}"
-            raise ValueError(f"embedding (n, d) and color (n, c) must have the same n, got shapes {shapes}")
+        """Raises ValueError where the parts do not have the same rows."""
+        if self.learned is None:
+            object.__setattr__(self, "learned", np.empty((len(self.embedding), 0), np.float32))
+        shapes = [part.shape for part in self._parts()]
+        if {len(shape) for shape in shapes} != {2} or len({shape[0] for shape in shapes}) != 1:
+            raise ValueError(f"embedding (n, d), color (n, c) and learned (n, l) must have the same n, got {shapes}")
 
     def __len__(self) -> int:
         return len(self.embedding)
 
     def take(self, rows: np.ndarray | slice) -> "Features":
         """The features of some rows: integer or boolean indices of numpy, or a slice."""
-        return Features(self.embedding[rows], self.color[rows])
+        return Features(*(part[rows] for part in self._parts()))
 
     @staticmethod
     def concatenate(parts: Sequence["Features"]) -> "Features":
         """Joins at least one set of features, in order."""
-        return Features(
-            np.concatenate([part.embedding for part in parts]), np.concatenate([part.color for part in parts])
-        )
+        return Features(*map(np.concatenate, zip(*(part._parts() for part in parts), strict=True)))
+
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.embedding, self.color, self.learned
 
 
 def extract(images: Sequence[Image.Image], backbone: Backbone) -> Features:
@@ -55,7 +62,13 @@ def extract(images: Sequence[Image.Image], backbone: Backbone) -> Features:
     it is stored, and as a query.
     """
     color = np.array([describe_color(image) for image in images], np.float32).reshape(-1, COLOR_DIM)
-    return Features(_half_precision(backbone.embed(images)), _half_precision(color))
+    learned = extract_learned(images, backbone.color_network) if backbone.color_network else None
+    return Features(_half_precision(backbone.embed(images)), _half_precision(color), learned)
+
+
+def extract_learned(images: Sequence[Image.Image], color_network: ColorNetwork) -> np.ndarray:
+    """What the color network gives for n RGB images, rounded likewise: (n, l) float32."""
+    return _half_precision(color_network.embed(images))
 
 
 def _half_precision(array: np.ndarray) -> np.ndarray:

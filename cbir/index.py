@@ -4,7 +4,8 @@ What was extracted is cached by the content of the file, the backbone and the ve
 shards that are written as the work goes on. A run that is killed and started again continues where it stopped, and
 files that moved or were renamed are not embedded again.
 
-Legend: n photos asked for, g photos that could be read, d numbers in an embedding, c in a colour descriptor.
+Legend: n photos asked for, g photos that could be read, d numbers in an embedding, c in a colour descriptor, l of a
+color network.
 """
 
 import hashlib
@@ -30,7 +31,9 @@ from cbir.images import load_image, thumbnail
 SHARD_SIZE = 128  # photos between two writes: what a killed run loses at most
 
 Photo = tuple[str, bytes | str | os.PathLike]  # id, and the file's bytes or its path
-Row = tuple[np.ndarray, np.ndarray, bytes]  # embedding (d,), colour descriptor (c,), thumbnail
+Row = tuple[
+    np.ndarray, np.ndarray, np.ndarray, bytes
+]  # embedding (d,), colour descriptor (c,), learned (l,), thumbnail
 
 
 @dataclass(frozen=True)
@@ -85,20 +88,21 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
         if new:
             features = extract(list(new.values()), backbone)
             thumbnails = [thumbnail(image) for image in new.values()]
-            cache.add(dict(zip(new, zip(features.embedding, features.color, thumbnails, strict=True), strict=True)))
+            parts = (features.embedding, features.color, features.learned, thumbnails)
+            cache.add(dict(zip(new, zip(*parts, strict=True), strict=True)))
     if not ids:
         reasons = "; ".join(f"{id}: {why}" for id, why in list(unreadable.items())[:3])
         raise CbirError(f"expected at least one readable photo, got {n} unreadable ones ({reasons})")
     rows = [cache.rows[key] for key in keys]
-    features = Features(np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows]))
-    return IndexedPhotos(np.array(ids), features, [row[2] for row in rows], unreadable, n_cached)
+    features = Features(*(np.stack([row[part] for row in rows]) for part in range(3)))
+    return IndexedPhotos(np.array(ids), features, [row[3] for row in rows], unreadable, n_cached)
 
 
 class _Cache:
     """Extracted rows by the sha256 of the photo's file, in a folder of parquet shards."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self._folder = cache_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}-color{COLOR_VERSION}"
+        self._folder = cache_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}-color{COLOR_VERSION}.2"
         self._folder.mkdir(parents=True, exist_ok=True)
         self.rows: dict[str, Row] = dict(self._read())
 
@@ -110,7 +114,8 @@ class _Cache:
                 "key": list(rows),
                 "embedding": [row[0].tobytes() for row in rows.values()],
                 "color": [row[1].tobytes() for row in rows.values()],
-                "thumbnail": [row[2] for row in rows.values()],
+                "learned": [row[2].tobytes() for row in rows.values()],
+                "thumbnail": [row[3] for row in rows.values()],
             }
         )
         name = hashlib.sha256("".join(rows).encode()).hexdigest()[:16]
@@ -125,5 +130,5 @@ class _Cache:
             except (pa.ArrowInvalid, OSError):
                 path.unlink(missing_ok=True)  # a damaged shard costs its photos' embedding again, nothing else
                 continue
-            for key, embedding, color, jpeg in zip(*shard.values(), strict=True):
-                yield key, (np.frombuffer(embedding, np.float32), np.frombuffer(color, np.float32), jpeg)
+            for key, *parts, jpeg in zip(*shard.values(), strict=True):
+                yield key, (*(np.frombuffer(part, np.float32) for part in parts), jpeg)

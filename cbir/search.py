@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from cbir.backbones import Backbone, load_backbone
-from cbir.bundle import Bundle
+from cbir.backbones import Backbone
+from cbir.bundle import Bundle, load_bundle_backbone
 from cbir.confidence import EVEN, familiarity
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features, extract
@@ -201,7 +201,7 @@ class Retriever:
             BundleError: they are not the weights that made the bundle.
         """
         if self._backbone is None:
-            self._backbone = self._check_backbone(load_backbone(self.bundle.manifest["backbone"]["name"]))
+            self._backbone = self._check_backbone(load_bundle_backbone(self.bundle))
         return self._backbone
 
     @property

@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from cbir.errors import UnknownNameError
@@ -21,12 +22,17 @@ from cbir.pairs import LABELS, Pairs, Task, pair_features
 
 BLIND = "blind"  # the key of a model that was fitted on the pairs of all tasks at once, as published
 PRINCIPAL_AXES = 400  # of a photo's features, on which attributes are fitted
-PART_VARIANCE = 1000  # of the embedding and of the colour descriptor, summed over dimensions
+PART_VARIANCE = 1000  # of each part of the features, summed over dimensions
+PARTS = ("embedding", "color", "learned")  # of `Features`, in the order in which models see them
 ATTRIBUTE_C = 0.01  # inverse strength of the penalty
-# Whether a label's model sees the colour descriptor, and how it weighs classes. Where photos are taken elsewhere, the
-# colours of backgrounds and the shares of types differ: a model of the type that knew either would be misled. Chosen by
-# cross-validation inside the train side, which tells no difference, and by photos of another source.
-ATTRIBUTE_PARTS = {"type": (False, "balanced"), "color": (True, None)}
+# Which parts of the features a label's model sees, without and with a color network, and how it weighs classes. Where
+# photos are taken elsewhere, the colours of backgrounds and the shares of types differ: a model of the type that knew
+# either would be misled. Chosen by cross-validation inside the train side, which tells no difference, and by photos of
+# another source. A color network began as a network for ImageNet, so that the embedding adds nothing to it.
+ATTRIBUTE_PARTS = {
+    "type": (("embedding",), ("embedding",), "balanced"),
+    "color": (("embedding", "color"), ("color", "learned"), None),
+}
 FOLDS = 3  # for posteriors of photos by models that did not see them
 PAIR_C = 0.1
 FOREST_TREES = 50
@@ -56,41 +62,78 @@ class TrainingSet:
     Attributes:
         features: of n photos.
         labels: label columns, each (n,) str, "" where unknown.
-        pairs: pairs of these photos for each label column.
+        pairs: pairs of these photos for each label column, none with a photo that is `tuned`.
         seed: makes fitting repeatable.
+        tuned: (n,) bool, the photos that a color network learned from: their features tell more of their color than
+            those of any other photo will.
     """
 
     features: Features
     labels: Mapping[str, np.ndarray]
     pairs: Mapping[str, Pairs]
     seed: int
+    tuned: np.ndarray
 
     @cached_property
     def attributes(self) -> Model:
-        """The attribute model that all learned methods share, see `attribute_posteriors`."""
-        return _fit_attributes(self.features, self.labels, self.seed)
+        """The attribute model that all learned methods share, see `attribute_posteriors`.
+
+        The logits of each label are divided by a temperature (Guo et al., On calibration of modern neural networks,
+        2017) that makes posteriors of photos that the model did not see as probable as possible.
+        """
+        arrays = dict(self._attributes.arrays)
+        for label, temperature in self._temperatures.items():
+            for name in ("weights", "offset"):
+                arrays[f"{label}.{name}"] = arrays[f"{label}.{name}"] / np.float32(temperature)
+        return Model(arrays, settings=self._attributes.settings)
 
     @cached_property
     def out_of_fold_posteriors(self) -> np.ndarray:
-        """Posteriors of each photo by models that did not see it: (n, p) float32.
+        """Posteriors of each photo by models that did not see it: (n, p) float32, zeros for those that are `tuned`.
 
         A pair model fitted on posteriors of photos that their own model has seen would learn to trust them too much
         (Wolpert, Stacked generalization, 1992).
         """
+        parts = []
+        for label in LABELS:
+            powered = self._out_of_fold[:, _columns(self._attributes, label)] ** (1 / self._temperatures[label])
+            parts.append(powered / np.maximum(powered.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny))
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    @cached_property
+    def _attributes(self) -> Model:
+        return _fit_attributes(self.features, self.labels, self.seed)
+
+    @cached_property
+    def _out_of_fold(self) -> np.ndarray:
         from sklearn.model_selection import KFold
 
-        sizes = {label: len(classes) for label, classes in self.attributes.settings["classes"].items()}
-        posteriors = np.zeros((len(self.features), sum(sizes.values())), np.float32)
-        for rest, fold in KFold(FOLDS, shuffle=True, random_state=self.seed).split(posteriors):
+        settings = self._attributes.settings
+        posteriors = np.zeros((len(self.features), sum(map(len, settings["classes"].values()))), np.float32)
+        if self.tuned.any():
+            folds = [(np.flatnonzero(self.tuned), np.flatnonzero(~self.tuned))]
+        else:
+            folds = KFold(FOLDS, shuffle=True, random_state=self.seed).split(posteriors)
+        for rest, fold in folds:
             model = _fit_attributes(self.features.take(rest), {k: v[rest] for k, v in self.labels.items()}, self.seed)
             found = attribute_posteriors(self.features.take(fold), model)
             for label in LABELS:
                 # A fold may lack a rare class: its probability is then 0.
-                columns = _columns(self.attributes, label)
-                known = self.attributes.settings["classes"][label]
+                columns = _columns(self._attributes, label)
+                known = settings["classes"][label]
                 for column, name in enumerate(model.settings["classes"][label]):
                     posteriors[fold, columns.start + known.index(name)] = found[label][:, column]
         return posteriors
+
+    @cached_property
+    def _temperatures(self) -> dict[str, float]:
+        found = {}
+        for label in LABELS:
+            classes = np.array(self._attributes.settings["classes"][label])
+            rows = np.flatnonzero(~self.tuned & (self.labels[label] != ""))
+            posteriors = self._out_of_fold[rows][:, _columns(self._attributes, label)]
+            found[label] = _best_temperature(posteriors, np.searchsorted(classes, self.labels[label][rows]))
+        return found
 
 
 @dataclass(frozen=True)
@@ -202,19 +245,21 @@ def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: 
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
-    embedding = unit(features.embedding)
-    # One penalty holds for both parts, so both get the same total variance, whatever their numbers of dimensions.
+    # One penalty holds for all parts, so each gets the same total variance, whatever its number of dimensions.
     arrays = {
-        "embedding_mean": embedding.mean(axis=0),
-        "embedding_scale": np.sqrt(embedding.var(axis=0).sum(keepdims=True) / PART_VARIANCE),
         "color_mean": features.color.mean(axis=0),
         "color_scale": (features.color.std(axis=0) + 1e-3) * np.sqrt(features.color.shape[1] / PART_VARIANCE),
     }
+    for name, vectors in (("embedding", unit(features.embedding)), ("learned", unit(features.learned))):
+        arrays[f"{name}_mean"] = vectors.mean(axis=0)
+        arrays[f"{name}_scale"] = np.sqrt(vectors.var(axis=0).sum(keepdims=True) / PART_VARIANCE)
     inputs = _attribute_inputs(features, arrays)
     classes = {}
     for label in LABELS:
-        sees_color, class_weight = ATTRIBUTE_PARTS[label]
-        x = inputs if sees_color else inputs[:, : embedding.shape[1]]
+        without, with_network, class_weight = ATTRIBUTE_PARTS[label]
+        seen = with_network if features.learned.shape[1] else without
+        columns = np.repeat([name in seen for name in PARTS], [getattr(features, name).shape[1] for name in PARTS])
+        x = inputs[:, columns]
         pca = PCA(min(PRINCIPAL_AXES, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
         # In double precision: in single, the solver stops far from the optimum.
         components = pca.transform(x).astype(np.float64)
@@ -225,16 +270,29 @@ def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: 
         if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
             weights, offset = np.concatenate([-weights, weights]) / 2, np.concatenate([-offset, offset]) / 2
         arrays[f"{label}.weights"] = np.zeros((len(weights), inputs.shape[1]))
-        arrays[f"{label}.weights"][:, : x.shape[1]] = weights @ pca.components_
+        arrays[f"{label}.weights"][:, columns] = weights @ pca.components_
         arrays[f"{label}.offset"] = offset - weights @ pca.components_ @ pca.mean_
         classes[label] = regression.classes_.tolist()
     return Model({k: np.asarray(v, np.float32) for k, v in arrays.items()}, settings={"classes": classes})
 
 
+def _best_temperature(posteriors: np.ndarray, classes: np.ndarray) -> float:
+    """The temperature under which the classes (n,) int of photos are the most probable by posteriors (n, k)."""
+    from scipy.optimize import minimize_scalar
+
+    logits = np.log(np.maximum(posteriors.astype(np.float64), 1e-12))
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(classes)), classes]))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-1.5, 1.5), method="bounded").x))
+
+
 def _attribute_inputs(features: Features, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    embedding = (unit(features.embedding) - arrays["embedding_mean"]) / arrays["embedding_scale"]
-    color = (features.color - arrays["color_mean"]) / arrays["color_scale"]
-    return np.concatenate([embedding, color], axis=1).astype(np.float32)
+    parts = {"embedding": unit(features.embedding), "color": features.color, "learned": unit(features.learned)}
+    scaled = [(parts[name] - arrays[f"{name}_mean"]) / arrays[f"{name}_scale"] for name in PARTS]
+    return np.concatenate(scaled, axis=1).astype(np.float32)
 
 
 def attribute_posteriors(features: Features, model: Model) -> dict[str, np.ndarray]:

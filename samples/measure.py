@@ -15,8 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cbir.backbones import load_backbone
-from cbir.bundle import EMBEDDED, load_bundle, save_bundle
+from cbir.bundle import EMBEDDED, load_bundle, load_bundle_backbone, save_bundle
 from cbir.errors import BundleError
 from cbir.pairs import TASKS
 from cbir.similarity import SIMILARITIES
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     shipped = load_bundle(args.bundle)
     if args.save and shipped.report is None:
         raise BundleError(f"{args.bundle or EMBEDDED} has no report to put figures into: build it again")
-    backbone = load_backbone(shipped.manifest["backbone"]["name"])
+    backbone = load_bundle_backbone(shipped)
     with tempfile.TemporaryDirectory() as folder:
         labelled = with_seen_colors(args.queries, COLORS_SEEN, Path(folder))
         queries, _ = embed_dataset(read_dataset(labelled), backbone)

@@ -61,6 +61,22 @@ def png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def onnx_mean(shape: Sequence[str | int], output: Sequence[str | int] = ("n", 3)) -> bytes:
+    """The graph of a color network that averages pixels."""
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("ReduceMean", ["pixels"], ["features"], axes=[2, 3], keepdims=0)]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+        for name, dims in (("pixels", shape), ("features", output))
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:]), opset_imports=[helper.make_opsetid("", 13)]
+    )
+    model.ir_version = 8
+    return model.SerializeToString()
+
+
 def write_toy_photos(folder: Path, per_class: int = 8) -> Path:
     """Writes `<color>_<type>/<n>.png` for every toy class."""
     for color in TOY_COLORS:
@@ -77,6 +93,7 @@ class ToyBackbone:
     name = "toy"
     dim = 64
     fingerprint = hashlib.sha256(b"toy").hexdigest()
+    color_network = None
 
     def __init__(self) -> None:
         self.n_embedded = 0

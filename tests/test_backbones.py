@@ -58,9 +58,9 @@ def test_lite0_has_its_imagenet_weights(lite0):
     """The classifier that is left out in use, put back on, says what ImageNet taught: a drawn shirt is clothing."""
     import torch
 
-    from cbir.backbones import _read_lite0_package
+    from cbir.backbones import _read_lite_package
 
-    _, state = _read_lite0_package()
+    _, state = _read_lite_package(0)
     shirts = [Image.open(path).convert("RGB") for path in sorted(CATALOGUE.glob("blue_shirt/*.jpg"))]
     logits = torch.from_numpy(lite0.embed(shirts)) @ state["classifier.weight"].T + state["classifier.bias"]
     tops = {610, 841, 834, 697, 474, 568, 617, 735, 869, 399}  # jersey, sweatshirt, suit, pajama, cardigan, ...

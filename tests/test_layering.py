@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Each may import those before it.
 ORDER = [
-    *("errors", "cache", "hub", "fetch", "images", "backbones", "color", "features", "pairs", "similarity"),
+    *("errors", "cache", "hub", "fetch", "images", "color_network", "backbones", "color", "features", "pairs"),
+    *("similarity",),
     *("confidence", "map", "gallery", "index", "metrics", "bundle", "search", "explain", "compare", "export"),
     *("doctor", "ui"),
 ]

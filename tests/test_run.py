@@ -2,22 +2,32 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from cbir.bundle import load_bundle
-from cbir.errors import CbirError
+from cbir.bundle import COLOR_NETWORK, load_bundle
+from cbir.color_network import ColorNetwork
+from cbir.errors import CbirError, DataError
+from cbir.images import load_image
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
-from tests.conftest import ToyBackbone, png, toy_photo, write_toy_photos
+from tests.conftest import ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
 from train import evaluate, run
 from train.not_clothes import KINDS
+from train.photos import index_folder
 
 
 @pytest.fixture
 def backbone(monkeypatch):
     backbone = ToyBackbone()
-    monkeypatch.setattr("train.run.load_backbone", lambda name, weights: backbone)
-    monkeypatch.setattr("train.evaluate.load_backbone", lambda name, weights: backbone)
+
+    def load(name, weights, color_network=None):
+        backbone.color_network = color_network
+        backbone.fingerprint = color_network.fingerprint if color_network else ToyBackbone.fingerprint
+        return backbone
+
+    monkeypatch.setattr("train.run.load_backbone", load)
+    monkeypatch.setattr("train.evaluate.load_bundle_backbone", lambda bundle, weights: backbone)
     return backbone
 
 
@@ -84,6 +94,72 @@ def test_tables_go_into_their_section_of_a_file(backbone, tmp_path):
     with pytest.raises(CbirError, match="<!-- evaluation -->"):
         evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
     assert readme.read_text() == "no section"
+
+
+class Recorder:
+    """In place of tuning, which takes long: remembers what it was given, and gives a network of mean colors."""
+
+    def __init__(self):
+        self.images, self.labels = [], {}
+
+    def __call__(self, images, labels, seed):
+        self.images, self.labels = list(images), labels
+        return ColorNetwork(onnx_mean(["n", 3, 8, 8]))
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr("train.run.tune_color_network", recorder)
+    return recorder
+
+
+def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, recorder, tmp_path, monkeypatch):
+    data = write_toy_photos(tmp_path / "photos")
+    bundle = run.train(run.Config(str(data), tmp_path / "out", tune_color=True))
+    given = {image.tobytes() for image in recorder.images}
+    gallery = bundle.gallery
+    seen = np.array([load_image(data / id).tobytes() in given for id in gallery.ids])
+    assert not seen[gallery.splits == "test"].any()
+    counts = bundle.manifest["color_network"]
+    assert counts == {"n_tuned": int(seen.sum()), "n_untuned": int((~seen & (gallery.splits == "train")).sum())}
+    assert 0 < counts["n_untuned"] < counts["n_tuned"]
+    # Labels stand beside the photos that they belong to.
+    for image, color in zip(recorder.images, recorder.labels["color"], strict=True):
+        row = next(r for r, id in enumerate(gallery.ids) if load_image(data / id).tobytes() == image.tobytes())
+        assert gallery.labels["color"][row] == color
+    assert bundle.report["data"]["color_network"] == counts
+
+
+def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder, tmp_path, capsys):
+    data = write_toy_photos(tmp_path / "photos")
+    for seed in ("0", "1"):
+        run.main(["--data", str(data), "--out", str(tmp_path / seed), "--tune-color", "--seed", seed])
+    bundle = load_bundle(tmp_path / "0")
+    assert bundle.gallery.features.learned.shape == (72, 3)
+    assert bundle.color_network.fingerprint == ColorNetwork(onnx_mean(["n", 3, 8, 8])).fingerprint
+    assert COLOR_NETWORK in bundle.manifest["files"]
+    backbone.color_network = bundle.color_network
+    result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
+    assert {m.labels["color"] for m in result.matches} == {"blue"}
+    # A folder of photos is searched with it too.
+    photos = index_folder(data, bundle, backbone)
+    np.testing.assert_array_equal(photos.gallery.features.learned, bundle.gallery.features.learned)
+    assert photos.color_network is bundle.color_network
+
+    # Fresh splits would judge on what it learned from; bundles of other seeds do not.
+    with pytest.raises(DataError, match="--others"):
+        evaluate.main(["--bundle", str(tmp_path / "0"), "--seeds", "3"])
+    report = tmp_path / "report.json"
+    evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "1"), "--out", str(report)])
+    seeds = json.loads(report.read_text())["seeds"]
+    assert seeds["seeds"] == [0, 1]
+    figures = [load_bundle(tmp_path / seed).report["pairs"]["cosine"]["type"]["pearson"][0] for seed in "01"]
+    assert seeds["pairs"]["cosine"]["type"]["pearson"] == pytest.approx(
+        [np.mean(figures), np.std(figures, ddof=1)], abs=1e-4
+    )
+    with pytest.raises(DataError, match="different seeds"):
+        evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "0")])
 
 
 @pytest.mark.parametrize("share", ["0", "1", "-0.5"])

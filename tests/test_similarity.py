@@ -79,7 +79,7 @@ def test_fitting_again_gives_the_same(toy_bundle, photos, method):
     train = gallery.splits == "train"
     labels = {name: gallery.labels[name][train] for name in LABELS}
     pairs = {name: sample_pairs(labels[name], FIT_PAIRS, 0) for name in LABELS}
-    model = method.fit(TrainingSet(photos.take(train), labels, pairs, 0))
+    model = method.fit(TrainingSet(photos.take(train), labels, pairs, 0, np.zeros(train.sum(), bool)))
     for task in EVERY_TASK:
         again = method.score(photos.take(slice(3)), photos, model, task)
         np.testing.assert_allclose(again, score(toy_bundle, method, photos.take(slice(3)), photos, task), atol=1e-5)
@@ -108,7 +108,7 @@ def test_the_inner_product_is_the_logistic_regression_on_pair_features(toy_bundl
     train = gallery.splits == "train"
     labels = {name: gallery.labels[name][train] for name in LABELS}
     pairs = {name: sample_pairs(labels[name], FIT_PAIRS, 0) for name in LABELS}
-    training = TrainingSet(photos.take(train), labels, pairs, 0)
+    training = TrainingSet(photos.take(train), labels, pairs, 0, np.zeros(train.sum(), bool))
     model = method.fit(training)
     codes, pairs = training.out_of_fold_posteriors.astype(np.float64), pairs["type"]
     # It shares the attribute model: the same codes for the same photos.
@@ -143,7 +143,7 @@ def test_out_of_fold_posteriors_come_from_models_that_did_not_see_the_photo(toy_
     row = int(np.flatnonzero(labels["type"] == "shoes")[0])
     labels["type"][row] = "pants"
     pairs = {name: sample_pairs(labels[name], 100, 0) for name in LABELS}
-    training = TrainingSet(photos, labels, pairs, 0)
+    training = TrainingSet(photos, labels, pairs, 0, np.zeros(len(photos), bool))
     pants = training.attributes.settings["classes"]["type"].index("pants")
     seen = attribute_posteriors(photos.take(slice(row, row + 1)), training.attributes)["type"][0, pants]
     assert training.out_of_fold_posteriors[row, pants] < seen

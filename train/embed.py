@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import datasets
 import numpy as np
+from PIL import Image
 
 from cbir.backbones import Backbone
 from cbir.gallery import Gallery
+from cbir.images import load_image
 from cbir.index import Photo, index_photos
 from cbir.pairs import LABELS
 from train.prepare_data import photo_source
@@ -35,6 +37,13 @@ def embed_dataset(dataset: datasets.Dataset, backbone: Backbone) -> tuple[Galler
     labels = {name: np.array(dataset[name], dtype=str)[kept] for name in LABELS}
     splits = np.full(len(kept), "", dtype="<U5")
     return Gallery(indexed.ids, labels, indexed.features, indexed.thumbnails, splits), indexed.unreadable
+
+
+def read_photos(dataset: datasets.Dataset, gallery: Gallery) -> Iterator[Image.Image]:
+    """The photos of a gallery that `embed_dataset` made of a dataset, in the gallery's order, one after the other."""
+    rows = {id: row for row, id in enumerate(dataset["id"])}
+    for id in gallery.ids.tolist():
+        yield load_image(photo_source(dataset[rows[id]]["image"]))
 
 
 def _photos(dataset: datasets.Dataset) -> Iterator[Photo]:

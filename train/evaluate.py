@@ -1,17 +1,19 @@
 """Judges a bundle on its test photos.
 
-    python -m train.evaluate --bundle BUNDLE [--out report.json] [--readme README.md] [--seeds 0 1 2]
+    python -m train.evaluate --bundle BUNDLE [--out report.json] [--readme README.md] [--seeds 0 1 2 | --others B C]
 
-prints tables, writes everything into a report, and the tables into the section "evaluation" of a Markdown file. Pairs
-are of two test photos; in retrieval each test photo queries the train photos. --seeds also fits and judges on fresh
-splits, for means and standard deviations.
+prints tables, writes everything into a report, and the tables into a section of a Markdown file (--section, by default
+"evaluation"). Pairs are of two test photos; in retrieval each test photo queries the train photos. For means and
+standard deviations, --seeds also fits and judges on fresh splits. A color network, which took long to learn, is not
+learned anew: there --others gives bundles that were trained on the same photos with other seeds.
 
 The report is plain JSON, rounded to 4 digits, null where a figure cannot be had. A *figure* is [value, low, high]: the
 95 % interval of `cbir.metrics`, photos resampled in groups of near duplicates. METHOD is a name in `SIMILARITIES`, TASK
 in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color".
 
     schema          1
-    data            name, revision, is_drawn, n_photos, n_also_fit, backbone, title
+    data            name, revision, is_drawn, n_photos, n_also_fit, backbone, title, color_network (null, or n_tuned and
+                    n_untuned, of the photos fitted on)
     protocol        n_train, n_test, n_groups (of test photos), n_pairs {COLUMN}, n_queries and n_skipped {TASK}, seed,
                     n_replicates, split, notes [text]
     libraries       versions
@@ -55,8 +57,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cbir.backbones import load_backbone
-from cbir.bundle import Bundle, load_bundle
+from cbir.bundle import Bundle, load_bundle, load_bundle_backbone
 from cbir.confidence import familiarity
 from cbir.errors import DataError
 from cbir.features import Features
@@ -119,6 +120,10 @@ NOTES = (
     "photos' draws. They tell how far other test photos could move a figure, not other train photos: see seeds.",
     f"Calibration error: {ECE_BINS} bins of equal width; its interval is centred on the figure, which small samples "
     "raise.",
+)
+COLOR_NETWORK_NOTE = (
+    "The color network learned from a part of the train photos alone; methods on pairs, and the temperatures of class "
+    "probabilities, were fitted on the rest of them."
 )
 
 
@@ -271,8 +276,14 @@ def evaluate(
         The report: see the module's docstring.
 
     Raises:
-        DataError: a split has no photos, or there are no pairs.
+        DataError: a split has no photos, or there are no pairs; or fresh splits are asked of a bundle with a color
+            network, which learned from photos that they would judge on.
     """
+    if seeds and bundle.color_network:
+        raise DataError(
+            "expected no --seeds for a bundle with a color network, which learned from photos that fresh splits would "
+            "judge on: train with other seeds, and give these bundles as --others"
+        )
     gallery, manifest, models = bundle.gallery, bundle.manifest, bundle.models
     seed = manifest["seed"]
     sides = two_sides(gallery, seed)
@@ -289,6 +300,7 @@ def evaluate(
             **{key: manifest["dataset"].get(key) for key in ("name", "revision", "is_drawn", "n_photos")},
             "n_also_fit": manifest["dataset"].get("n_also_fit", 0),
             "backbone": manifest["backbone"]["name"],
+            "color_network": manifest.get("color_network"),
         },
         "protocol": {
             "n_train": len(sides.train),
@@ -299,7 +311,7 @@ def evaluate(
             "seed": seed,
             "n_replicates": replicates,
             "split": "by image, near duplicates on one side",
-            "notes": list(NOTES),
+            "notes": [*NOTES, *([COLOR_NETWORK_NOTE] if bundle.color_network else [])],
         },
         "libraries": {
             "python": platform.python_version(),
@@ -544,6 +556,37 @@ def _over_seeds(gallery: Gallery, manifest: Mapping[str, Any], seeds: Sequence[i
     }
 
 
+def over_bundles(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation of the figures of bundles: the section "seeds" of a report.
+
+    Args:
+        reports: of bundles of the same photos with different seeds.
+
+    Raises:
+        DataError: they are of other photos, backbones or methods, or two have the same seed.
+    """
+    seeds = [report["protocol"]["seed"] for report in reports]
+    kinds = {
+        (*(report["data"][key] for key in ("name", "n_photos", "backbone")), *report["methods"]) for report in reports
+    }
+    if len(kinds) > 1 or len(set(seeds)) < len(seeds):
+        raise DataError(f"expected bundles of the same photos and backbone with different seeds, got seeds {seeds}")
+    sections: dict[str, dict] = {}
+    for section in ("pairs", "retrieval"):
+        sections[section] = {}
+        for report in reports:
+            for name, by_key in report[section].items():
+                for key, metrics in by_key.items():
+                    known = {m: float("nan") if v[0] is None else v[0] for m, v in metrics.items()}
+                    _append(sections[section], name, key, known)
+    return {
+        "seeds": seeds,
+        "note": "Mean and standard deviation over bundles trained on different splits of the same photos, color "
+        "networks included.",
+        **{section: _mean_and_deviation(found) for section, found in sections.items()},
+    }
+
+
 def _append(into: dict, name: str, key: str, metrics: Mapping[str, float]) -> None:
     for metric, value in metrics.items():
         into.setdefault(name, {}).setdefault(key, {}).setdefault(metric, []).append(value)
@@ -635,6 +678,13 @@ def _top_matches(scored: dict[str, Scored]) -> dict[str, dict[str, TopMatches]]:
     return found
 
 
+def _report_of(source: str) -> dict[str, Any]:
+    report = load_bundle(source).report
+    if report is None:
+        raise DataError(f"expected a bundle with a report, {source} has none: train it again")
+    return report
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -642,21 +692,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="write the report into this file")
     parser.add_argument("--readme", type=Path, help="write the tables into this file too")
     parser.add_argument("--seeds", type=int, nargs="+", default=(), help="judge on fresh splits of these seeds too")
+    parser.add_argument("--others", nargs="+", default=(), help="bundles with other seeds, for means and deviations")
+    parser.add_argument("--section", default="evaluation", help="of the Markdown file (default: %(default)s)")
     parser.add_argument("--weights", type=Path, help="local safetensors file with the backbone's weights")
     args = parser.parse_args(argv)
     bundle = load_bundle(args.bundle)
     pictures = None
     if bundle.familiarity:
-        backbone = load_backbone(bundle.manifest["backbone"]["name"], args.weights)
+        backbone = load_bundle_backbone(bundle, args.weights)
         pictures = not_clothes_features(backbone, bundle.manifest["seed"])
     report = evaluate(bundle, pictures, args.seeds)
+    if args.others:
+        report["seeds"] = plain(over_bundles([report, *(_report_of(other) for other in args.others)]))
     print(tables(report))
     if args.out:
         new = args.out.with_name(f".{args.out.name}.new")
         new.write_text(json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
         new.replace(args.out)
     if args.readme:
-        write_section(args.readme, "evaluation", evaluation_section(report))
+        write_section(args.readme, args.section, evaluation_section(report))
     return 0
 
 

@@ -18,13 +18,17 @@ from cbir.similarity import SIMILARITIES, Model, TrainingSet
 FIT_PAIRS = 4 * PAIRS_PER_TASK
 
 
-def fit_methods(features: Features, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, Model]:
+def fit_methods(
+    features: Features, labels: Mapping[str, np.ndarray], seed: int, tuned: np.ndarray | None = None
+) -> dict[str, Model]:
     """Fits every learned method of `SIMILARITIES`, with a progress bar.
 
     Args:
         features: of n photos, all of the train side.
         labels: label columns, each (n,) str, "" where unknown.
         seed: makes fitting repeatable.
+        tuned: (n,) bool, the photos that the color network learned from; None where there is no such network. Methods
+            on pairs are fitted on the others alone.
 
     Raises:
         DataError: a label has fewer than two classes, or too few photos for pairs.
@@ -34,8 +38,9 @@ def fit_methods(features: Features, labels: Mapping[str, np.ndarray], seed: int)
         if len(classes) < 2 or counts.max() < 2:
             shown = ", ".join(classes) or "none"
             raise DataError(f"fitting needs at least two classes of {name} and two photos of one, got {shown}")
-    pairs = {name: sample_pairs(labels[name], FIT_PAIRS, seed) for name in LABELS}
-    training = TrainingSet(features, labels, pairs, seed)
+    tuned = np.zeros(len(features), bool) if tuned is None else tuned
+    pairs = {name: sample_pairs(np.where(tuned, "", labels[name]), FIT_PAIRS, seed) for name in LABELS}
+    training = TrainingSet(features, labels, pairs, seed, tuned)
     learned = [method for method in SIMILARITIES.values() if method.fit]
     bar = tqdm(learned, desc="fitting", unit="method")
     models = {}

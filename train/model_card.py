@@ -77,6 +77,13 @@ def _text(bundle: Bundle, report: dict[str, Any] | None, repo: str) -> str:
         f"| {' | '.join(map(str, row))} |"
         for row in [["", *(type_ or "unknown" for type_ in types)], ["---"] * (len(types) + 1), *rows]
     )
+    network = manifest.get("color_network")
+    color_network = (
+        "- A color network, `color_network.onnx`: EfficientNet-Lite0 (weights for ImageNet under Apache-2.0), its later\n"
+        f"  half fine-tuned on {network['n_tuned']:,} of the photos.\n"
+        if network
+        else ""
+    )
     measured = (
         f"{evaluation_section(report)}\n\n`report.json` holds more: other metrics, per class, differences, curves."
         if report
@@ -106,7 +113,7 @@ result = Retriever(load_bundle("{repo}@COMMIT")).search("photo.jpg", SearchOptio
 
 - Backbone: `{backbone["name"]}`, {backbone["dim"]} numbers a photo; weights: {backbone["weights"]["origin"]}, licence
   {backbone["weights"].get("licence", "unknown")}. They are not part of this repository.
-- Fitted methods: {", ".join(method.label for method in methods)}.
+{color_network}- Fitted methods: {", ".join(method.label for method in methods)}.
 - Small pictures of the gallery's photos are part of it: publish it only where their licence allows that.
 
 Photos by color and type, from `{dataset["name"]}`:

@@ -45,4 +45,4 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
         "models_from": base.manifest.get("title"),
         **{key: base.manifest[key] for key in ("map",) if key in base.manifest},
     }
-    return Bundle(gallery, base.models, manifest, base.familiarity)
+    return Bundle(gallery, base.models, manifest, base.familiarity, color_network=base.color_network)

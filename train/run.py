@@ -8,24 +8,29 @@ photo is embedded once: a run that was killed continues where it stopped.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+from tqdm import tqdm
 
-from cbir.backbones import BACKBONES, Backbone, load_backbone
+from cbir.backbones import BACKBONES, BATCH_SIZE, Backbone, load_backbone
 from cbir.bundle import Bundle, save_bundle
+from cbir.color_network import ColorNetwork
 from cbir.confidence import fit_familiarity
 from cbir.errors import CbirError
-from cbir.features import Features
+from cbir.features import Features, extract_learned
 from cbir.gallery import Gallery
 from cbir.map import fit_map
 from cbir.pairs import LABELS, near_duplicate_groups, split_by_group
 from cbir.similarity import DEFAULT_METHOD
 from train.cli import run_main
-from train.embed import embed_dataset, report_unreadable
+from train.color_network import tune_color_network
+from train.embed import embed_dataset, read_photos, report_unreadable
 from train.evaluate import evaluate
 from train.fit import fit_methods
 from train.judge_confidence import not_clothes_features
@@ -33,6 +38,8 @@ from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
 from train.tables import tables
 from train.upload import check_access
+
+UNTUNED_SHARE = 0.15  # of the train photos: kept from the color network, for methods on pairs and for temperatures
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Config:
         push: model repository on the Hub, `user/repo`, to publish the bundle to; None to publish nothing.
         public: whether a new repository is public.
         seeds: of fresh splits to judge on too, for means and standard deviations.
+        tune_color: fine-tune a color network on the train photos, see `train.color_network`.
     """
 
     data: str
@@ -68,6 +76,7 @@ class Config:
     push: str | None = None
     public: bool = False
     seeds: tuple[int, ...] = ()
+    tune_color: bool = False
 
 
 def train(config: Config) -> Bundle:
@@ -90,25 +99,61 @@ def train(config: Config) -> Bundle:
     gallery, unreadable = embed_dataset(dataset, backbone)
     report_unreadable(unreadable, config.data)
     fit_features, fit_labels = gallery.features, dict(gallery.labels)
+    sources = [(dataset, gallery)]
     if more is not None:
         extra, extra_unreadable = embed_dataset(more, backbone)
         report_unreadable(extra_unreadable, str(config.also_fit))
+        sources.append((more, extra))
         fit_features = Features.concatenate([fit_features, extra.features])
         fit_labels = {name: np.concatenate([fit_labels[name], extra.labels[name]]) for name in LABELS}
 
     # Grouped with the photos of `also_fit`, so that none of them shows a test photo either.
-    is_test = split_by_group(near_duplicate_groups(fit_features.embedding), config.test_share, config.seed)
-    gallery = replace(gallery, splits=np.where(is_test[: len(gallery)], "test", "train"))
+    groups = near_duplicate_groups(fit_features.embedding)
+    is_test = split_by_group(groups, config.test_share, config.seed)
+    tuned = np.zeros(len(is_test), bool)
+    color_network = None
+    if config.tune_color:
+        tuned[~is_test] = ~split_by_group(groups[~is_test], UNTUNED_SHARE, config.seed)
+        color_network = _tune_color(sources, fit_labels, tuned, config.seed)
+        backbone = load_backbone(config.backbone, config.weights, color_network)
+        learned = _learned(sources, color_network)
+        fit_features = replace(fit_features, learned=learned)
+    gallery = replace(
+        gallery,
+        splits=np.where(is_test[: len(gallery)], "test", "train"),
+        features=fit_features.take(slice(len(gallery))),
+    )
     fit_on = fit_features.take(~is_test)
-    models = fit_methods(fit_on, {name: column[~is_test] for name, column in fit_labels.items()}, config.seed)
+    labels = {name: column[~is_test] for name, column in fit_labels.items()}
+    models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery))
     manifest["map"] = fit_map(gallery.features.take(gallery.splits == "train"), models[DEFAULT_METHOD])
-    bundle = Bundle(gallery, models, manifest, familiarity)
+    if config.tune_color:
+        manifest["color_network"] = {"n_tuned": int(tuned.sum()), "n_untuned": int((~is_test & ~tuned).sum())}
+    bundle = Bundle(gallery, models, manifest, familiarity, color_network=color_network)
     bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
     save_bundle(bundle, config.out)
     return bundle
+
+
+def _tune_color(
+    sources: Sequence[tuple[datasets.Dataset, Gallery]], labels: Mapping[str, np.ndarray], tuned: np.ndarray, seed: int
+) -> ColorNetwork:
+    images = chain.from_iterable(read_photos(*source) for source in sources)
+    return tune_color_network(compress(images, tuned), {k: v[tuned] for k, v in labels.items()}, seed)
+
+
+def _learned(sources: Sequence[tuple[datasets.Dataset, Gallery]], color_network: ColorNetwork) -> np.ndarray:
+    """What the network gives for the photos of all sources, in order: (n, l) float32."""
+    n = sum(len(gallery) for _, gallery in sources)
+    images = chain.from_iterable(read_photos(*source) for source in sources)
+    bar = iter(tqdm(images, desc="describing colors", total=n, unit="photo"))
+    parts = []
+    while batch := list(islice(bar, BATCH_SIZE)):
+        parts.append(extract_learned(batch, color_network))
+    return np.concatenate(parts)
 
 
 def _manifest(
@@ -151,6 +196,7 @@ def parse_args(argv: list[str] | None = None) -> Config:
     parser.add_argument("--test-share", type=float, default=Config.test_share, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=Config.seed, help="default: %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=(), help="judge on fresh splits of these seeds too")
+    parser.add_argument("--tune-color", action="store_true", help="fine-tune a color network: takes minutes, or more")
     parser.add_argument("--push", metavar="user/repo", help="publish the bundle to this model repository on the Hub")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--title", help="what the app calls the collection; default: the name of the data")
