@@ -79,7 +79,7 @@ def _text(bundle: Bundle, report: dict[str, Any] | None, repo: str) -> str:
     )
     network = manifest.get("color_network")
     color_network = (
-        "- A color network, `color_network.onnx`: EfficientNet-Lite0 (weights for ImageNet under Apache-2.0), its later\n"
+        "- A color network, `color_network.onnx`: EfficientNet-Lite0 (ImageNet weights under Apache-2.0), its later\n"
         f"  half fine-tuned on {network['n_tuned']:,} of the photos.\n"
         if network
         else ""
