@@ -7,11 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from cbir.bundle import FEATURES, GALLERY, MANIFEST, METHODS, REPORT, load_bundle, save_bundle
+from cbir.bundle import COLOR_NETWORK, FEATURES, GALLERY, MANIFEST, METHODS, REPORT, load_bundle, save_bundle
+from cbir.color_network import ColorNetwork
 from cbir.confidence import familiarity
 from cbir.errors import BundleError
 from cbir.pairs import TASKS
 from cbir.similarity import SIMILARITIES, Model
+from tests.conftest import onnx_mean
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +124,7 @@ def test_no_folder_no_manifest_other_json(tmp_path):
 
 def test_another_schema_version_is_refused(copy):
     edit_manifest(copy, schema_version=99)
-    with pytest.raises(BundleError, match="schema version 99, expected 1"):
+    with pytest.raises(BundleError, match="schema version 99, expected 2"):
         load_bundle(copy)
 
 
@@ -136,3 +138,42 @@ def test_embeddings_of_another_backbone_are_refused(copy):
     edit_manifest(copy, backbone={"name": "other", "dim": 5})
     with pytest.raises(BundleError, match="embeddings of 64 numbers, its backbone gives 5"):
         load_bundle(copy)
+
+
+@pytest.fixture
+def with_network(toy_bundle, tmp_path):
+    """A stored bundle with a color network of three numbers a photo."""
+    gallery = toy_bundle.gallery
+    features = dataclasses.replace(gallery.features, learned=np.ones((len(gallery), 3), np.float32))
+    bundle = dataclasses.replace(
+        toy_bundle,
+        gallery=dataclasses.replace(gallery, features=features),
+        color_network=ColorNetwork(onnx_mean(["n", 3, 8, 8])),
+    )
+    return save_bundle(bundle, tmp_path / "with network")
+
+
+def test_a_color_network_comes_back_as_it_went(with_network):
+    loaded = load_bundle(with_network)
+    assert loaded.color_network.graph == onnx_mean(["n", 3, 8, 8])
+    assert (loaded.gallery.features.learned == 1).all()
+
+
+def test_a_missing_or_damaged_color_network_is_named(with_network):
+    path = with_network / COLOR_NETWORK
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=f"{COLOR_NETWORK} is damaged"):
+        load_bundle(with_network)
+    path.unlink()
+    with pytest.raises(BundleError, match=f"lacks the file {COLOR_NETWORK}"):
+        load_bundle(with_network)
+
+
+def test_learned_colors_of_another_network_are_refused(with_network):
+    manifest = json.loads((with_network / MANIFEST).read_text())
+    del manifest["files"][COLOR_NETWORK]
+    (with_network / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="learned colors of 3 numbers, its color network gives 0"):
+        load_bundle(with_network)

@@ -1,5 +1,7 @@
 """The contract that every method keeps, and references for each."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -148,6 +150,41 @@ def test_out_of_fold_posteriors_come_from_models_that_did_not_see_the_photo(toy_
     seen = attribute_posteriors(photos.take(slice(row, row + 1)), training.attributes)["type"][0, pants]
     assert training.out_of_fold_posteriors[row, pants] < seen
     np.testing.assert_allclose(training.out_of_fold_posteriors.sum(axis=1), len(LABELS), atol=1e-5)
+
+
+def test_temperatures_make_unseen_labels_as_probable_as_possible(toy_bundle, photos):
+    """Half of the labels are dealt out at random: a model that is sure of them would be wrong every other time."""
+    rng = np.random.default_rng(0)
+    labels = {name: column.copy() for name, column in toy_bundle.gallery.labels.items()}
+    wrong = rng.random(len(photos)) < 0.5
+    labels["type"][wrong] = rng.permutation(labels["type"][wrong])
+    pairs = {name: sample_pairs(labels[name], 100, 0) for name in LABELS}
+    training = TrainingSet(photos, labels, pairs, 0, np.zeros(len(photos), bool))
+    classes = np.array(training.attributes.settings["classes"]["type"])
+    rows, true = np.arange(len(photos)), np.searchsorted(classes, labels["type"])
+
+    def loss(power):
+        posteriors = training.out_of_fold_posteriors[:, : len(classes)] ** power
+        return -np.log(posteriors[rows, true] / posteriors.sum(axis=1)).mean()
+
+    assert loss(1) <= min(loss(0.8), loss(1.25)) + 1e-6
+
+
+def test_what_a_color_network_learned_from_calibrates_nothing(toy_bundle, photos):
+    """Photos whose learned features give their label away: methods on pairs trust them as on photos that do not."""
+    gallery = toy_bundle.gallery
+    rng = np.random.default_rng(0)
+    tuned = np.arange(len(photos)) % 4 != 0
+    colors = np.unique(gallery.labels["color"])
+    learned = np.eye(len(colors), dtype=np.float32)[np.searchsorted(colors, gallery.labels["color"])]
+    learned[~tuned] = rng.permutation(learned[~tuned])  # of others they tell nothing
+    features = dataclasses.replace(photos, learned=learned)
+    models = fit_methods(features, gallery.labels, 0, tuned)
+    naive = fit_methods(features, gallery.labels, 0)
+    others = features.take(~tuned)
+    method = SIMILARITIES["logistic_regression"]
+    spread = [np.ptp(method.score(others, others, m[method.name], TASKS["color"])) for m in (models, naive)]
+    assert spread[0] < 0.5 * spread[1]
 
 
 def test_unknown_labels_are_left_out_of_fitting(toy_bundle, photos):
