@@ -22,6 +22,11 @@ def lite0():
 
 
 @pytest.fixture(scope="module")
+def lite2():
+    return load_backbone("efficientnet-lite2")
+
+
+@pytest.fixture(scope="module")
 def vgg16_weights(tmp_path_factory):
     """A full VGG16 with generated weights: small, so that 30 layers neither vanish nor explode."""
     import torch
@@ -54,15 +59,17 @@ def test_lite0_embeds_without_any_hub(lite0):
     assert lite0.embed([]).shape == (0, 1280)
 
 
-def test_lite0_has_its_imagenet_weights(lite0):
+@pytest.mark.parametrize("size", [0, 2])
+def test_lite_has_its_imagenet_weights(size, request):
     """The classifier that is left out in use, put back on, says what ImageNet taught: a drawn shirt is clothing."""
     import torch
 
     from cbir.backbones import _read_lite_package
 
-    _, state = _read_lite_package(0)
+    backbone = request.getfixturevalue(f"lite{size}")
+    _, state = _read_lite_package(size)
     shirts = [Image.open(path).convert("RGB") for path in sorted(CATALOGUE.glob("blue_shirt/*.jpg"))]
-    logits = torch.from_numpy(lite0.embed(shirts)) @ state["classifier.weight"].T + state["classifier.bias"]
+    logits = torch.from_numpy(backbone.embed(shirts)) @ state["classifier.weight"].T + state["classifier.bias"]
     tops = {610, 841, 834, 697, 474, 568, 617, 735, 869, 399}  # jersey, sweatshirt, suit, pajama, cardigan, ...
     assert np.mean([bool(tops & set(row.topk(5).indices.tolist())) for row in logits]) > 0.7
 

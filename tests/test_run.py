@@ -162,6 +162,12 @@ def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder
         evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "0")])
 
 
+def test_a_color_network_is_not_tuned_for_fresh_splits(backbone, recorder, tmp_path):
+    with pytest.raises(CbirError, match="--others"):
+        run.main(["--data", "x", "--out", str(tmp_path / "out"), "--tune-color", "--seeds", "1", "2"])
+    assert not recorder.images
+
+
 @pytest.mark.parametrize("share", ["0", "1", "-0.5"])
 def test_a_test_share_outside_0_to_1_is_refused(backbone, tmp_path, share):
     with pytest.raises(CbirError, match="test share between 0 and 1"):

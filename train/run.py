@@ -90,6 +90,11 @@ def train(config: Config) -> Bundle:
     """
     if not 0 < config.test_share < 1:
         raise CbirError(f"expected a test share between 0 and 1, got {config.test_share}")
+    if config.tune_color and config.seeds:
+        raise CbirError(
+            "expected --tune-color or --seeds, got both: a color network is not tuned for each fresh split; train with "
+            "other values of --seed, then judge these bundles together by train.evaluate --others"
+        )
     if config.push:
         check_access(config.push)  # before hours of work rather than after
     dataset = read_dataset(config.data, config.revision)
