@@ -249,7 +249,7 @@ def _is_replaceable(folder: Path) -> bool:
     if not any(folder.iterdir()):
         return True
     try:
-        _read_manifest(folder)
+        _read_any_manifest(folder)  # a bundle of an earlier version is replaced too
     except BundleError:
         return False
     return True
@@ -293,6 +293,18 @@ def _graph_file(method: str, key: str) -> str:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    manifest = _read_any_manifest(folder)
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        version = manifest.get("schema_version")
+        raise BundleError(f"bundle {folder} has schema version {version}, expected {SCHEMA_VERSION}: build it again")
+    missing = [key for key in ("backbone", "color_descriptor", "dataset", "methods", "files") if key not in manifest]
+    if missing:
+        raise BundleError(f"{folder / MANIFEST} lacks {', '.join(missing)}: build the bundle again")
+    return manifest
+
+
+def _read_any_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle of any version."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -302,12 +314,6 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path} cannot be read ({error}): build or download the bundle again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{path} is not the manifest of a bundle: expected format {FORMAT!r}")
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        version = manifest.get("schema_version")
-        raise BundleError(f"bundle {folder} has schema version {version}, expected {SCHEMA_VERSION}: build it again")
-    missing = [key for key in ("backbone", "color_descriptor", "dataset", "methods", "files") if key not in manifest]
-    if missing:
-        raise BundleError(f"{path} lacks {', '.join(missing)}: build the bundle again")
     return manifest
 
 

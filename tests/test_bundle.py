@@ -77,6 +77,12 @@ def test_saving_replaces_a_bundle_and_nothing_else(toy_bundle, saved, tmp_path):
     assert (precious / "cat.jpg").exists()
 
 
+def test_a_bundle_of_another_version_is_replaced(toy_bundle, copy):
+    edit_manifest(copy, schema_version=1)
+    save_bundle(toy_bundle, copy)
+    assert len(load_bundle(copy).gallery) == len(toy_bundle.gallery)
+
+
 def test_a_failed_save_leaves_the_old_bundle(toy_bundle, copy, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
