@@ -24,14 +24,29 @@ BLIND = "blind"  # the key of a model that was fitted on the pairs of all tasks 
 PRINCIPAL_AXES = 400  # of a photo's features, on which attributes are fitted
 PART_VARIANCE = 1000  # of each part of the features, summed over dimensions
 PARTS = ("embedding", "color", "learned")  # of `Features`, in the order in which models see them
-ATTRIBUTE_C = 0.01  # inverse strength of the penalty
-# Which parts of the features a label's model sees, without and with a color network, and how it weighs classes. Where
-# photos are taken elsewhere, the colours of backgrounds and the shares of types differ: a model of the type that knew
-# either would be misled. Chosen by cross-validation inside the train side, which tells no difference, and by photos of
-# another source. A color network began as a network for ImageNet, so that the embedding adds nothing to it.
-ATTRIBUTE_PARTS = {
-    "type": (("embedding",), ("embedding",), "balanced"),
-    "color": (("embedding", "color"), ("color", "learned"), None),
+
+
+@dataclass(frozen=True)
+class AttributeSettings:
+    """How one label's model is fitted.
+
+    Attributes:
+        parts: of `PARTS`, those that it sees.
+        c: inverse strength of the penalty.
+        class_weight: as scikit-learn takes it.
+    """
+
+    parts: tuple[str, ...]
+    c: float
+    class_weight: str | None
+
+
+# Where photos are taken elsewhere, the colours of backgrounds and the shares of types differ: a model of the type that
+# knew either would be misled. All chosen by cross-validation inside the train side, and, where that tells no
+# difference, by photos of another source.
+ATTRIBUTES = {
+    "type": AttributeSettings(("embedding",), 0.01, "balanced"),
+    "color": AttributeSettings(PARTS, 0.003, None),
 }
 FOLDS = 3  # for posteriors of photos by models that did not see them
 PAIR_C = 0.1
@@ -237,7 +252,7 @@ def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: 
 # outcome grows such a bit into another tree.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: int) -> Model:
-    """Fits one multinomial Logistic Regression a label: see `ATTRIBUTE_PARTS`.
+    """Fits one multinomial Logistic Regression a label: see `ATTRIBUTES`.
 
     It is fitted on principal components, which costs a fraction of the time and loses nothing; the rotation is then
     folded into the weights.
@@ -256,15 +271,15 @@ def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: 
     inputs = _attribute_inputs(features, arrays)
     classes = {}
     for label in LABELS:
-        without, with_network, class_weight = ATTRIBUTE_PARTS[label]
-        seen = with_network if features.learned.shape[1] else without
-        columns = np.repeat([name in seen for name in PARTS], [getattr(features, name).shape[1] for name in PARTS])
+        settings = ATTRIBUTES[label]
+        sizes = [getattr(features, name).shape[1] for name in PARTS]
+        columns = np.repeat([name in settings.parts for name in PARTS], sizes)
         x = inputs[:, columns]
         pca = PCA(min(PRINCIPAL_AXES, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
         # In double precision: in single, the solver stops far from the optimum.
         components = pca.transform(x).astype(np.float64)
         known = labels[label] != ""
-        regression = LogisticRegression(C=ATTRIBUTE_C, max_iter=2000, class_weight=class_weight)
+        regression = LogisticRegression(C=settings.c, max_iter=2000, class_weight=settings.class_weight)
         regression.fit(components[known], labels[label][known])
         weights, offset = regression.coef_, regression.intercept_
         if len(regression.classes_) == 2:  # scikit-learn then keeps one row, the log-odds of the second class
