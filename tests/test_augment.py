@@ -34,6 +34,14 @@ def test_the_ground_is_the_white_around_a_garment_and_not_the_print_on_it():
     assert ground.mean() == pytest.approx(1 - 0.36 * 200 / 256, abs=0.02)
 
 
+def test_white_cloth_is_no_ground():
+    image = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(image).rectangle((60, 60, 196, 196), fill=(240, 241, 243))
+    ground = canvas(image).ground
+    assert ground[30, 30]
+    assert not ground[70:190, 70:190].any()
+
+
 def test_a_photo_on_another_ground_has_none():
     assert canvas(toy_photo("red", "shirt", 1)).ground is None
 

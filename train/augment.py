@@ -19,7 +19,7 @@ SIDE = 256  # pixels a side of a canvas
 GROUNDS = 300  # generated; each is shown darker or lighter at each use
 NEW_GROUND = 0.4  # share of views, of photos on white, that get a generated ground
 LEAST_GROUND = 0.25  # of a photo, for it to stand on white
-LEAST_WHITE, MOST_CHROMA = 235, 14  # of the darkest channel, and between channels: what counts as white
+LEAST_WHITE = 250  # of the darkest channel, for the ground: white cloth is darker, by its shading
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,10 @@ def canvas(image: Image.Image) -> Canvas:
 
 def _white_ground(pixels: np.ndarray) -> np.ndarray | None:
     """White regions that touch the border: those inside are part of the garment, or of what is printed on it."""
-    darkest = pixels.min(axis=2)
-    is_white = (darkest >= LEAST_WHITE) & (pixels.max(axis=2) - darkest <= MOST_CHROMA)
-    regions, _ = ndimage.label(is_white)
+    regions, _ = ndimage.label(pixels.min(axis=2) >= LEAST_WHITE)
     border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
-    ground = np.isin(regions, border[border > 0])
+    # Grown by a pixel, over the rim that JPEG leaves around what it shows.
+    ground = ndimage.binary_dilation(np.isin(regions, border[border > 0]))
     return ground if ground.mean() >= LEAST_GROUND else None
 
 
