@@ -35,8 +35,12 @@ class ColorNetwork:
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)
+        options = onnxruntime.SessionOptions()
+        # More would go on spinning after a run and take the cores from the backbone; and one sums in the same order
+        # on every machine.
+        options.intra_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             _, channels, height, self._side = self._session.get_inputs()[0].shape
             _, self.dim = self._session.get_outputs()[0].shape
         except Exception as error:  # onnxruntime has many, without a common one of its own

@@ -4,11 +4,13 @@ ImageNet asks for objects whatever their color. The later half of an EfficientNe
 garment that a photo is about, and, since trousers under a shirt are no part of the shirt, its type. It learns from
 random views (`train.augment`), keeps ImageNet's statistics of activations, and what comes out is the moving average of
 its weights (Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992). Few epochs: some labels
-are wrong, and a network that sees them often enough learns them by heart.
+are wrong, and a network that sees them often enough learns them by heart. Last, weights and activations are rounded to
+8 bits, which this architecture was made for: less than half of the time, a quarter of the size.
 
 Legend: n photos, m views in a batch, s pixels a side of a view, l numbers in an embedding.
 """
 
+import logging
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +36,7 @@ WEIGHT_DECAY = 0.02
 DROPOUT = 0.2
 SMOOTHING = 0.05  # of the labels
 AVERAGING = 0.99  # of the weights, a step
+CALIBRATION = 200  # photos that tell the ranges of activations
 UNKNOWN = -100  # what torch's cross entropy passes over
 
 
@@ -97,7 +100,9 @@ def tune_color_network(images: Iterable[Image.Image], labels: Mapping[str, np.nd
                 bar.update(len(rows))
                 bar.set_postfix(loss=f"{loss.item():.2f}")
         bar.close()
-    return ColorNetwork(_to_onnx(average.module.cpu(), start))
+    chosen = rng.permutation(len(canvases))[:CALIBRATION]
+    photos = [Image.fromarray(canvases[row].pixels).resize((side, side)) for row in chosen]
+    return ColorNetwork(_quantised(_to_onnx(average.module.cpu(), start), photos))
 
 
 def _is_bfloat16_quick(device: "torch.device") -> bool:
@@ -171,3 +176,34 @@ def _to_onnx(network: "torch.nn.Module", start: Backbone) -> bytes:
             verbose=False,
         )
         return path.read_bytes()
+
+
+def _quantised(graph: bytes, photos: Sequence[Image.Image]) -> bytes:
+    """Rounds a graph of `_to_onnx` to 8 bits, by the ranges that activations have for photos of its input's size."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.remaining = iter(photos)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            photo = next(self.remaining, None)
+            if photo is None:
+                return None
+            return {"pixels": np.asarray(photo, np.float32).transpose(2, 0, 1)[None]}
+
+    with tempfile.TemporaryDirectory() as folder:
+        exact, prepared, rounded = (Path(folder) / f"{name}.onnx" for name in ("exact", "prepared", "rounded"))
+        exact.write_bytes(graph)
+        quant_pre_process(exact, prepared, skip_symbolic_shape=True)
+        logging.disable(logging.WARNING)  # it advises to do what was just done
+        try:
+            # 7 bits for weights: with 8, processors without VNNI instructions overflow on the way.
+            # Unsigned activations: x86 processors multiply these the quickest.
+            quantize_static(
+                prepared, rounded, Reader(), per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        return rounded.read_bytes()
