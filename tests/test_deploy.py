@@ -183,7 +183,7 @@ def test_what_a_person_types_stays_one_word(tmp_path):
     (job,) = yaml.safe_load((ROOT / ".github/workflows/train.yml").read_text())["jobs"].values()
     typed = {"DATA": "a b; touch x", "BACKBONE": "$(touch y)", "REPO": "u/r --public", "PUBLIC": "false"}
     words = run_step(job["steps"][-1], typed, tmp_path).splitlines()
-    options = ["--data=a b; touch x", "--backbone=$(touch y)", "--out=bundle", "--push=u/r --public"]
+    options = ["--data=a b; touch x", "--backbone=$(touch y)", "--tune-color", "--out=bundle", "--push=u/r --public"]
     assert words == ["-m", "train.run", *options]
     assert run_step(job["steps"][-1], {**typed, "PUBLIC": "true"}, tmp_path).splitlines() == [*words, "--public"]
 
