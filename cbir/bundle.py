@@ -209,7 +209,7 @@ def load_bundle_backbone(bundle: Bundle, weights: str | Path | None = None) -> B
     Raises:
         BackboneError: as `load_backbone`.
     """
-    return load_backbone(bundle.manifest["backbone"]["name"], weights, bundle.color_network)
+    return load_backbone(bundle.manifest["backbone"]["name"], weights).with_color_network(bundle.color_network)
 
 
 def bundle_files(folder: str | Path) -> dict[str, Path]:

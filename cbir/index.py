@@ -28,6 +28,7 @@ from cbir.errors import CbirError, ImageError
 from cbir.features import Features, extract
 from cbir.images import load_image, thumbnail
 
+CACHE_LAYOUT = 2  # to be raised whenever the columns below change
 SHARD_SIZE = 128  # photos between two writes: what a killed run loses at most
 
 Photo = tuple[str, bytes | str | os.PathLike]  # id, and the file's bytes or its path
@@ -102,7 +103,8 @@ class _Cache:
     """Extracted rows by the sha256 of the photo's file, in a folder of parquet shards."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self._folder = cache_root() / "features" / f"{backbone.name}-{backbone.fingerprint[:12]}-color{COLOR_VERSION}.2"
+        name = f"{backbone.name}-{backbone.fingerprint[:12]}-color{COLOR_VERSION}-layout{CACHE_LAYOUT}"
+        self._folder = cache_root() / "features" / name
         self._folder.mkdir(parents=True, exist_ok=True)
         self.rows: dict[str, Row] = dict(self._read())
 

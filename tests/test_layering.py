@@ -11,9 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each may import those before it.
 ORDER = [
     *("errors", "cache", "hub", "fetch", "images", "color_network", "backbones", "color", "features", "pairs"),
-    *("similarity",),
-    *("confidence", "map", "gallery", "index", "metrics", "bundle", "search", "explain", "compare", "export"),
-    *("doctor", "ui"),
+    *("similarity", "confidence", "map", "gallery", "index", "metrics", "bundle", "search", "explain", "compare"),
+    *("export", "doctor", "ui"),
 ]
 
 

@@ -21,12 +21,8 @@ from train.photos import index_folder
 def backbone(monkeypatch):
     backbone = ToyBackbone()
 
-    def load(name, weights, color_network=None):
-        backbone.color_network = color_network
-        backbone.fingerprint = color_network.fingerprint if color_network else ToyBackbone.fingerprint
-        return backbone
-
-    monkeypatch.setattr("train.run.load_backbone", load)
+    # Each run starts from the bare weights.
+    monkeypatch.setattr("train.run.load_backbone", lambda name, weights: backbone.with_color_network(None))
     monkeypatch.setattr("train.evaluate.load_bundle_backbone", lambda bundle, weights: backbone)
     return backbone
 

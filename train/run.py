@@ -120,7 +120,7 @@ def train(config: Config) -> Bundle:
     if config.tune_color:
         tuned[~is_test] = ~split_by_group(groups[~is_test], UNTUNED_SHARE, config.seed)
         color_network = _tune_color(sources, fit_labels, tuned, config.seed)
-        backbone = load_backbone(config.backbone, config.weights, color_network)
+        backbone = backbone.with_color_network(color_network)
         learned = _learned(sources, color_network)
         fit_features = replace(fit_features, learned=learned)
     gallery = replace(
