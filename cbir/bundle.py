@@ -42,7 +42,7 @@ from cbir.pairs import LABELS
 from cbir.similarity import SIMILARITIES, Model
 
 FORMAT = "apparel-cbir-bundle"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 EMBEDDED = Path(__file__).resolve().parent.parent / "samples" / "bundle"
 MANIFEST = "manifest.json"
 GALLERY = "gallery.parquet"

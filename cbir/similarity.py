@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logit, logsumexp
 from threadpoolctl import threadpool_limits
 
 from cbir.errors import UnknownNameError
@@ -49,6 +49,7 @@ ATTRIBUTES = {
     "color": AttributeSettings(PARTS, 0.003, None),
 }
 FOLDS = 3  # for posteriors of photos by models that did not see them
+AGREEMENT_FLOOR = 1e-4  # of the probability that two photos agree, or differ: some labels are wrong
 PAIR_C = 0.1
 FOREST_TREES = 50
 FOREST_LEAVES = 128  # a tree: keeps a forest under 2 MB and a search quick
@@ -348,18 +349,42 @@ def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model
 
 
 # --- methods on pairs --------------------------------------------------------------------------------------------
-# Both see the class probabilities of the two photos. On raw embeddings a pair model would have to find from pairs alone
-# what labels say outright.
+# All see the class probabilities of the two photos: on raw embeddings a pair model would have to find from pairs alone
+# what labels say outright. And all see the log-odds that the photos agree, by these probabilities. Half of the pairs
+# are positive, far more than of photos at random, so that the probability of agreement itself is too low for them; its
+# log-odds are off by a constant, which a linear model learns (Platt, Probabilistic outputs for support vector machines,
+# 1999).
 
 
 def _pairs_by_key(training: TrainingSet) -> dict[str, Pairs]:
     return {**training.pairs, BLIND: Pairs.concatenate([training.pairs[label] for label in LABELS])}
 
 
-def _fit_logistic_regression(training: TrainingSet) -> Model:
-    """Logistic Regression on [(a-b)^2, a*b], folded into an inner product.
+def _agreement_logits(queries: np.ndarray, gallery: np.ndarray, model: Model) -> list[np.ndarray]:
+    """Log-odds that both photos have the same label: codes (q, p) and (g, p) -> for each label (q, g)."""
+    parts = [_columns(model, label) for label in LABELS]
+    return [_log_odds(queries[:, part] @ gallery[:, part].T) for part in parts]
 
-    With weights u on the squared differences and v on the products, the logit of a pair is
+
+def _log_odds(agreement: np.ndarray) -> np.ndarray:
+    return logit(np.clip(agreement, AGREEMENT_FLOOR, 1 - AGREEMENT_FLOOR))
+
+
+def _agreement_logits_of_pairs(left: np.ndarray, right: np.ndarray, model: Model) -> np.ndarray:
+    """The same of m pairs: codes (m, p) twice -> (m, labels)."""
+    parts = [_columns(model, label) for label in LABELS]
+    return _log_odds(np.stack([(left[:, part] * right[:, part]).sum(axis=1) for part in parts], axis=1))
+
+
+def _pair_inputs(left: np.ndarray, right: np.ndarray, model: Model) -> np.ndarray:
+    """What Logistic Regression and Random Forest see of m pairs: codes (m, p) twice -> (m, 2p + labels)."""
+    return np.concatenate([pair_features(left, right), _agreement_logits_of_pairs(left, right, model)], axis=1)
+
+
+def _fit_logistic_regression(training: TrainingSet) -> Model:
+    """Logistic Regression on [(a-b)^2, a*b, log-odds of agreement], the first two folded into an inner product.
+
+    With weights u on the squared differences and v on the products, their part of the logit of a pair is
     sum u (a^2 + b^2) + (v - 2u) a b + c = f(a) + f(b) + sum w a b + c, where w = v - 2u and f(a) = sum u a^2: one
     matrix product scores a whole gallery.
     """
@@ -368,13 +393,14 @@ def _fit_logistic_regression(training: TrainingSet) -> Model:
 
     codes, arrays = training.out_of_fold_posteriors.astype(np.float64), dict(training.attributes.arrays)
     for key, pairs in _pairs_by_key(training).items():
-        x = pair_features(codes[pairs.left], codes[pairs.right])
+        x = _pair_inputs(codes[pairs.left], codes[pairs.right], training.attributes)
         scaler = StandardScaler().fit(x)
         regression = LogisticRegression(C=PAIR_C, max_iter=1000).fit(scaler.transform(x), pairs.same)
         weights = regression.coef_[0] / scaler.scale_
-        squared, product = np.split(weights, 2)
+        squared, product, agreement = np.split(weights, [codes.shape[1], 2 * codes.shape[1]])
         arrays[f"pairs.{key}.squared"] = squared.astype(np.float32)
         arrays[f"pairs.{key}.product"] = (product - 2 * squared).astype(np.float32)
+        arrays[f"pairs.{key}.agreement"] = agreement.astype(np.float32)
         arrays[f"pairs.{key}.offset"] = np.float32([regression.intercept_[0] - weights @ scaler.mean_])
     return Model(arrays, settings=training.attributes.settings)
 
@@ -383,18 +409,20 @@ def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model
     squared, product = model.arrays[f"pairs.{label}.squared"], model.arrays[f"pairs.{label}.product"]
     alone = (queries**2 @ squared)[:, None] + (gallery**2 @ squared)[None]
     logits = alone + (queries * product) @ gallery.T + model.arrays[f"pairs.{label}.offset"]
-    return _sigmoid(logits)
+    agreement = zip(model.arrays[f"pairs.{label}.agreement"], _agreement_logits(queries, gallery, model), strict=True)
+    return _sigmoid(logits + sum(weight * part for weight, part in agreement))
 
 
 def _fit_attributes_and_likeness(training: TrainingSet) -> Model:
-    """Logistic Regression on three numbers of a pair: agreement of each label, and cosine of the embeddings."""
+    """Logistic Regression on three numbers of a pair: log-odds that each label agrees, and cosine of embeddings."""
     from sklearn.linear_model import LogisticRegression
 
-    codes = _with_likeness(training.out_of_fold_posteriors, training.features)
+    posteriors, embedding = training.out_of_fold_posteriors, unit(training.features.embedding)
     arrays, settings = dict(training.attributes.arrays), training.attributes.settings
     for key, pairs in _pairs_by_key(training).items():
-        evidence = _pair_evidence(codes[pairs.left, None], codes[pairs.right, None], Model(arrays, settings=settings))
-        x = np.stack(evidence, axis=-1).reshape(len(pairs), -1).astype(np.float64)
+        logits = _agreement_logits_of_pairs(posteriors[pairs.left], posteriors[pairs.right], training.attributes)
+        cosine = (embedding[pairs.left] * embedding[pairs.right]).sum(axis=1, keepdims=True)
+        x = np.concatenate([logits, cosine], axis=1).astype(np.float64)
         regression = LogisticRegression(C=PAIR_C, max_iter=1000).fit(x, pairs.same)
         arrays[f"pairs.{key}.weights"] = regression.coef_[0].astype(np.float32)
         arrays[f"pairs.{key}.offset"] = regression.intercept_.astype(np.float32)
@@ -402,23 +430,14 @@ def _fit_attributes_and_likeness(training: TrainingSet) -> Model:
 
 
 def _encode_attributes_and_likeness(features: Features, model: Model) -> np.ndarray:
-    return _with_likeness(_encode_posteriors(features, model), features)
-
-
-def _with_likeness(posteriors: np.ndarray, features: Features) -> np.ndarray:
-    return np.concatenate([posteriors, unit(features.embedding)], axis=1)
-
-
-def _pair_evidence(queries: np.ndarray, gallery: np.ndarray, model: Model) -> list[np.ndarray]:
-    """Agreement of each label, then cosine: (..., q, p) and (..., g, p) -> matrices (..., q, g)."""
-    n_posteriors = _columns(model, LABELS[-1]).stop
-    parts = [*(_columns(model, label) for label in LABELS), slice(n_posteriors, None)]
-    return [queries[..., part] @ np.swapaxes(gallery[..., part], -1, -2) for part in parts]
+    return np.concatenate([_encode_posteriors(features, model), unit(features.embedding)], axis=1)
 
 
 def _compare_attributes_and_likeness(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
     weights, offset = model.arrays[f"pairs.{label}.weights"], model.arrays[f"pairs.{label}.offset"]
-    evidence = _pair_evidence(queries, gallery, model)
+    n_posteriors = _columns(model, LABELS[-1]).stop
+    cosine = queries[:, n_posteriors:] @ gallery[:, n_posteriors:].T
+    evidence = [*_agreement_logits(queries, gallery, model), cosine]
     return _sigmoid(sum(weight * part for weight, part in zip(weights, evidence, strict=True)) + offset)
 
 
@@ -427,14 +446,14 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def _fit_random_forest(training: TrainingSet) -> Model:
-    """Random Forest on the same symmetric pair features, stored as ONNX."""
+    """Random Forest on what Logistic Regression sees, stored as ONNX."""
     from skl2onnx import to_onnx
     from sklearn.ensemble import RandomForestClassifier
 
     codes = training.out_of_fold_posteriors
     graphs = {}
     for key, pairs in _pairs_by_key(training).items():
-        x = pair_features(codes[pairs.left], codes[pairs.right])
+        x = _pair_inputs(codes[pairs.left], codes[pairs.right], training.attributes)
         forest = RandomForestClassifier(
             FOREST_TREES, max_leaf_nodes=FOREST_LEAVES, min_samples_leaf=20, n_jobs=-1, random_state=training.seed
         ).fit(x, pairs.same)
@@ -448,7 +467,7 @@ def _compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: Mode
     for row, query in enumerate(queries):
         for start in range(0, len(gallery), FOREST_CHUNK):
             part = gallery[start : start + FOREST_CHUNK]
-            x = pair_features(query[None], part)
+            x = _pair_inputs(np.broadcast_to(query, part.shape), part, model)
             scores[row, start : start + FOREST_CHUNK] = session.run(["probabilities"], {"X": x})[0][:, 1]
     return scores
 

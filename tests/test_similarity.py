@@ -116,12 +116,22 @@ def test_the_inner_product_is_the_logistic_regression_on_pair_features(toy_bundl
     # It shares the attribute model: the same codes for the same photos.
     agreement = similarity("attribute_agreement")
     np.testing.assert_array_equal(method.encode(photos, model), agreement.encode(photos, training.attributes))
-    x = pair_features(codes[pairs.left], codes[pairs.right])
+
+    def inputs(left, right):
+        columns = [
+            slice(0, len(model.settings["classes"]["type"])),
+            slice(len(model.settings["classes"]["type"]), None),
+        ]
+        agreement = [np.clip((left[:, part] * right[:, part]).sum(axis=1), 1e-4, 1 - 1e-4) for part in columns]
+        odds = [probability / (1 - probability) for probability in agreement]
+        return np.column_stack([pair_features(left, right), *np.log(odds)])
+
+    x = inputs(codes[pairs.left], codes[pairs.right])
     scaler = StandardScaler().fit(x)
     reference = LogisticRegression(C=PAIR_C, max_iter=1000).fit(scaler.transform(x), pairs.same)
     test = method.encode(photos.take(~train), model)
     left, right = (part.ravel() for part in np.indices((len(test), len(test))))
-    expected = reference.predict_proba(scaler.transform(pair_features(test[left], test[right])))[:, 1]
+    expected = reference.predict_proba(scaler.transform(inputs(test[left], test[right])))[:, 1]
     np.testing.assert_allclose(method.compare(test, test, model, "type").ravel(), expected, atol=1e-3)
 
 
