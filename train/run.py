@@ -4,7 +4,7 @@
 
 PHOTOS is a folder of `<color>_<type>/` folders, a zip of one, an image folder with a labels csv, a folder saved by
 `datasets`, or a Hub dataset id (see `train.prepare_data`). Writes the bundle and prints how good its methods are. Every
-photo is embedded once: a run that was killed continues where it stopped.
+photo is embedded once: a run that was killed continues where it stopped, or tunes its color network again.
 """
 
 import argparse
