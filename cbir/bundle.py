@@ -381,7 +381,7 @@ def _check_features(
     features, made_by = gallery.features, manifest["color_descriptor"]
     if made_by != _COLOR_DESCRIPTOR or features.color.shape[1] != COLOR_DIM:
         raise BundleError(
-            f"bundle {folder} has colour descriptors {made_by}, this software makes {_COLOR_DESCRIPTOR}: build it again"
+            f"bundle {folder} has color descriptors {made_by}, this software makes {_COLOR_DESCRIPTOR}: build it again"
         )
     for what, maker, got, expected in (
         ("embeddings", "backbone", features.embedding.shape[1], manifest["backbone"]["dim"]),

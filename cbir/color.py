@@ -1,16 +1,16 @@
-"""Colour descriptor of a garment photo: soft colour histograms over the places where the garment probably is.
+"""Color descriptor of a garment photo: soft color histograms over the places where the garment probably is.
 
-ImageNet embeddings know the type of a garment and hardly its colour, so colour brings its own evidence.
+ImageNet embeddings know the type of a garment and hardly its color, so color brings its own evidence.
 
 1. The photo is shrunk, without keeping its shape, to SIDE x SIDE pixels and converted from sRGB
    (IEC 61966-2-1) to CIE L*a*b* (CIE 15, D65 white). The formulae are written out: they give floats, where
    Pillow's LAB mode rounds to 8 bits and needs an ICC transform.
-2. Two guesses of what is background. By path: the geodesic distance to the border, the least sum of colour
-   steps on the way (Wei et al., "Geodesic saliency using background priors", 2012). By colour: how common a
-   pixel's colour is along the border. Their geometric mean, times a centre prior, is the garment weight.
+2. Two guesses of what is background. By path: the geodesic distance to the border, the least sum of color
+   steps on the way (Wei et al., "Geodesic saliency using background priors", 2012). By color: how common a
+   pixel's color is along the border. Their geometric mean, times a centre prior, is the garment weight.
 3. Each pixel votes softly, by linear interpolation, for bins of grey level, or of hue, chroma and lightness.
 4. The votes are averaged over regions, most of which are parts of the garment. Square roots of the shares
-   (the Hellinger map) make linear models and Euclidean distances treat rare colours fairly. Means and
+   (the Hellinger map) make linear models and Euclidean distances treat rare colors fairly. Means and
    standard deviations of L*, a*, b* are added.
 
 Legend: s = SIDE, m = MASK_SIDE, b = BINS, r = number of regions.
@@ -23,11 +23,11 @@ from PIL import Image
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-SIDE = 64  # pixels that vote: fine enough to keep the colours of checks and prints apart
+SIDE = 64  # pixels that vote: fine enough to keep the colors of checks and prints apart
 MASK_SIDE = 32  # pixels of the background guesses
 GREYS, HUES, CHROMAS, LIGHTNESSES = 8, 12, 2, 4
 BINS = GREYS + HUES * CHROMAS * LIGHTNESSES
-REGIONS = ("whole", "centre", "garment", "upper", "middle", "lower", "by path", "by colour", "border")
+REGIONS = ("whole", "centre", "garment", "upper", "middle", "lower", "by path", "by color", "border")
 COLOR_DIM = len(REGIONS) * (BINS + 6)
 COLOR_VERSION = 1  # to be raised whenever the numbers change: stored descriptors depend on it
 
@@ -38,7 +38,7 @@ _D65 = np.array([0.95047, 1.0, 1.08883])
 
 
 def describe_color(image: Image.Image) -> np.ndarray:
-    """Describes the colours of the garment in an RGB photo.
+    """Describes the colors of the garment in an RGB photo.
 
     Returns:
         (COLOR_DIM,) float32, finite; the same for the same pixels.
@@ -106,7 +106,7 @@ def _region_weights(lab: np.ndarray) -> np.ndarray:
         "middle": path * (np.abs(y) <= 0.3),
         "lower": path * (y > 0.2),
         "by path": path,
-        "by colour": color,
+        "by color": color,
         "border": (np.maximum(np.abs(x), np.abs(y)) > 0.9).astype(float),
     }
     weights = np.stack([regions[name] for name in REGIONS]).repeat(step, axis=1).repeat(step, axis=2)
@@ -115,7 +115,7 @@ def _region_weights(lab: np.ndarray) -> np.ndarray:
 
 
 def _border_likeness(lab: np.ndarray) -> np.ndarray:
-    """How much of the border has about a pixel's colour, 0..1: (m, m, 3) -> (m, m)."""
+    """How much of the border has about a pixel's color, 0..1: (m, m, 3) -> (m, m)."""
     pixels = lab.reshape(-1, 3)
     border = pixels[_grid()[2]]
     squared = (pixels**2).sum(axis=1)[:, None] + (border**2).sum(axis=1) - 2 * pixels @ border.T
@@ -123,7 +123,7 @@ def _border_likeness(lab: np.ndarray) -> np.ndarray:
 
 
 def _border_distance(lab: np.ndarray) -> np.ndarray:
-    """Least sum of colour steps from the border to each pixel, small ones free: (m, m, 3) -> (m, m)."""
+    """Least sum of color steps from the border to each pixel, small ones free: (m, m, 3) -> (m, m)."""
     source, target, border = _grid()
     pixels = lab.reshape(-1, 3)
     outside = len(pixels)  # one more node, beside every border pixel

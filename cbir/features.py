@@ -1,9 +1,9 @@
-"""What is stored of a photo: its embedding and what describes its colours, side by side.
+"""What is stored of a photo: its embedding and what describes its colors, side by side.
 
-ImageNet embeddings know the type of a garment and hardly its colour, so colour brings its own evidence: the descriptor
+ImageNet embeddings know the type of a garment and hardly its color, so color brings its own evidence: the descriptor
 of `cbir.color`, and, where a bundle has one, what its color network learned (`cbir.color_network`).
 
-Legend: n photos, d numbers in an embedding, c numbers in a colour descriptor, l numbers of a color network.
+Legend: n photos, d numbers in an embedding, c numbers in a color descriptor, l numbers of a color network.
 """
 
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ _ORIENTATION_TAG = 0x0112
 def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
     """Decode a photo into what the rest of the code works with.
 
-    The first frame of animations is taken, EXIF orientation applied, transparency laid on white, and colours
+    The first frame of animations is taken, EXIF orientation applied, transparency laid on white, and colors
     brought to sRGB by the embedded profile where it is valid. 16-bit and float photos are scaled to 8 bits.
 
     Args:
@@ -70,7 +70,7 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
         raise ImageError(f"expected a photo as bytes, path or Pillow image, got {type(source).__name__}")
     if not data:
         raise ImageError(f"expected a photo, but {name} is empty (0 bytes): choose another file")
-    # Pillow scales PNG pixels to 8 bits, yet not the PNG's transparent colour; byte 24 says from how many.
+    # Pillow scales PNG pixels to 8 bits, yet not the PNG's transparent color; byte 24 says from how many.
     bit_depth = data[24] if data.startswith(b"\x89PNG") and len(data) > 24 else 8
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -119,7 +119,7 @@ def thumbnail(image: Image.Image, side: int = 224) -> bytes:
         JPEG bytes, about 8 kB for the default side.
     """
     small = _shrunk(image.convert("RGB"), side)
-    small.info = {}  # Pillow would write an inherited colour profile or comment
+    small.info = {}  # Pillow would write an inherited color profile or comment
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
@@ -179,7 +179,7 @@ def _decode(image: Image.Image, name: str, bit_depth: int = 8, is_ours: bool = F
 def _plain_mode(image: Image.Image, bit_depth: int) -> Image.Image:
     """Convert any mode to L, LA, RGB, RGBA or CMYK, 8 bits a channel, at full size.
 
-    `bit_depth` is the one of the file where it is a PNG, as its transparent colour is given in that depth.
+    `bit_depth` is the one of the file where it is a PNG, as its transparent color is given in that depth.
     """
     transparent = image.info.get("transparency")
     if image.mode == "F" or image.mode.startswith("I"):

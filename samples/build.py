@@ -4,7 +4,7 @@
 
 Draws nothing: `samples.draw` does. The methods are fitted on the drawings and on the photos of `DIR`, folders
 `<type>/` of CC0 phone photos, so that they are good on real photos too; the photos themselves go nowhere.
-`cc0_colors.csv` tells their colours, as seen by eye; "other" stands for a colour outside the vocabulary.
+`cc0_colors.csv` tells their colors, as seen by eye; "other" stands for a color outside the vocabulary.
 """
 
 import argparse
@@ -44,11 +44,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def with_seen_colors(photos: Path, colors: Path, folder: Path) -> Path:
-    """Fills an empty folder with links to photos and a labels file that adds the colours seen by eye.
+    """Fills an empty folder with links to photos and a labels file that adds the colors seen by eye.
 
     Args:
         photos: folder of `<type>/*.jpg`.
-        colors: csv with `file_name,color`; photos that it does not list, or lists as "other", get no colour.
+        colors: csv with `file_name,color`; photos that it does not list, or lists as "other", get no color.
         folder: where the links go.
 
     Returns:

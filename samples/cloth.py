@@ -1,6 +1,6 @@
 """From outlines to lit cloth.
 
-A garment is a pile of `Part`s. resvg fills each outline (colour, pattern, stitching); the rest is a small
+A garment is a pile of `Part`s. resvg fills each outline (color, pattern, stitching); the rest is a small
 relief renderer: the outline is inflated to a height, folds and creases are pressed into it, and one lamp
 lights the slope. That is what makes a vector drawing look photographed.
 Arrays are (h, w) or (h, w, 3) float32 in [0, 1].
@@ -27,7 +27,7 @@ class Part:
 
     Attributes:
         d: outline as path data, in garment units.
-        fill: colour, `#rrggbb`.
+        fill: color, `#rrggbb`.
         pattern: markup of a `<pattern id="pattern">` that replaces the fill, or empty.
         marks: markup drawn on the piece and clipped to it: seams, buttons, prints.
         ridges: outlines of folds that stand up.
@@ -141,7 +141,7 @@ class Light:
 
 
 def rasterise(markup: str, view: View, defs: str = "") -> np.ndarray:
-    """SVG markup in garment units -> (h, w, 4) float32, colour not premultiplied."""
+    """SVG markup in garment units -> (h, w, 4) float32, color not premultiplied."""
     matrix = " ".join(f"{v:.4f}" for v in view.matrix)
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{view.size}" height="{view.size}" '
@@ -231,14 +231,14 @@ def _box(alpha: np.ndarray, pad: int) -> tuple[slice, slice] | None:
 
 
 def _shade(color: np.ndarray, height: np.ndarray, part: Part, light: Light, unit: float) -> np.ndarray:
-    """Light a piece of cloth: (h, w, 3) colour and (h, w) height -> (h, w, 3)."""
+    """Light a piece of cloth: (h, w, 3) color and (h, w) height -> (h, w, 3)."""
     slope_y, slope_x = np.gradient(height)
     lx, ly, lz = light.vector
     lit = (lz - lx * slope_x - ly * slope_y) / np.sqrt(1 + slope_x**2 + slope_y**2) / lz
     hollow = np.clip((blur(height, 5 * unit) - height) / (4 * unit), 0, 1)
     shade = 1 + light.contrast * (np.clip(lit, 0, 1.6) - 1) - 0.35 * hollow
     shade = np.clip(shade, 0.25, 1.4)[..., None]
-    # Shadows are a little cooler than the cloth, highlights add the colour of the lamp.
+    # Shadows are a little cooler than the cloth, highlights add the color of the lamp.
     dark = color * np.minimum(shade, 1) ** np.array([1.06, 1.0, 0.93], np.float32)
     gloss = np.clip(lit - 1.02, 0, 0.6)[..., None]
     sheen = part.shine * 0.55 + 0.1 * (1 - float(color.mean()))

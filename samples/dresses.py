@@ -22,7 +22,7 @@ from samples.sewing import (
 
 
 def dress(name: str, rng: Rng) -> Garment:
-    """A dress in the colour `name`: five skirts, four tops."""
+    """A dress in the color `name`: five skirts, four tops."""
     look = pick_look(name, rng, patterned=0.3, texture=str(rng.choice(["cotton", "cotton", "satin", "linen"])))
     top = str(rng.choice(["sleeveless", "sleeveless", "strappy", "short", "long"]))
     skirt = str(rng.choice(["a-line", "flared", "sheath", "maxi", "tiered"]))

@@ -1,4 +1,4 @@
-"""What a colour name means in cloth: shades, patterns and trims."""
+"""What a color name means in cloth: shades, patterns and trims."""
 
 import colorsys
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NEUTRALS: tuple[RGB, ...] = ((238, 236, 232), (40, 40, 44), (150, 150, 152), (19
 
 
 def to_hex(rgb: RGB) -> str:
-    """`#rrggbb` of a colour, clipped."""
+    """`#rrggbb` of a color, clipped."""
     return "#" + "".join(f"{int(np.clip(round(c), 0, 255)):02x}" for c in rgb)
 
 
@@ -50,7 +50,7 @@ def luminance(rgb: RGB) -> float:
 
 
 def pick_shade(shades: tuple[RGB, ...], rng: np.random.Generator) -> RGB:
-    """A colour between two of the anchors, slightly shifted in hue and brightness."""
+    """A color between two of the anchors, slightly shifted in hue and brightness."""
     a, b = rng.choice(len(shades), 2)
     base = mix(shades[a], shades[b], float(rng.uniform(0, 0.5)))
     hue, light, saturation = colorsys.rgb_to_hls(*(c / 255 for c in base))
@@ -61,7 +61,7 @@ def pick_shade(shades: tuple[RGB, ...], rng: np.random.Generator) -> RGB:
 
 @dataclass(frozen=True)
 class Look:
-    """The cloth of one garment: colours as RGB, pattern as SVG markup with the id `pattern`, or empty."""
+    """The cloth of one garment: colors as RGB, pattern as SVG markup with the id `pattern`, or empty."""
 
     name: str
     main: RGB
@@ -133,7 +133,7 @@ def _print(ink: str, leaf: str, pitch: float, angle: float) -> str:
 
 
 def _inks(main: RGB, name: str, rng: np.random.Generator) -> tuple[RGB, RGB]:
-    """Two colours to print on `main` with: one that stands out, one near the main colour."""
+    """Two colors to print on `main` with: one that stands out, one near the main color."""
     if name == "white":
         strong = [(52, 74, 120), (60, 60, 64), (170, 60, 62), (96, 122, 96), (186, 164, 132)][int(rng.integers(5))]
         return strong, mix(main, strong, 0.25)
@@ -144,7 +144,7 @@ def _inks(main: RGB, name: str, rng: np.random.Generator) -> tuple[RGB, RGB]:
 
 
 def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> str:
-    """A mild pattern: the main colour still covers most of the cloth."""
+    """A mild pattern: the main color still covers most of the cloth."""
     strong, near = _inks(main, name, rng)
     kind = rng.choice(["stripes", "pinstripes", "dots", "plaid", "print"])
     if kind == "stripes":
@@ -163,7 +163,7 @@ def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> str:
 
 
 def pick_look(name: str, rng: np.random.Generator, *, patterned: float, texture: str = "cotton") -> Look:
-    """The cloth of one garment of a named colour.
+    """The cloth of one garment of a named color.
 
     Args:
         name: one of `SHADES`.

@@ -121,7 +121,7 @@ def backdrop(place: str, garment_color: tuple, size: int, rng: Rng) -> np.ndarra
 
     Args:
         place: "studio", "wall", "flat" or "room".
-        garment_color: main colour of the garment, sRGB 0-255.
+        garment_color: main color of the garment, sRGB 0-255.
         size: side in px.
         rng: the picture's generator.
     """
@@ -135,7 +135,7 @@ def backdrop(place: str, garment_color: tuple, size: int, rng: Rng) -> np.ndarra
 
 
 def contrast(a: tuple, b: tuple) -> float:
-    """Rough visible difference of two colours (weighted sRGB distance)."""
+    """Rough visible difference of two colors (weighted sRGB distance)."""
     d = np.array(a, float) - np.array(b, float)
     return float(math.sqrt(0.9 * d[0] ** 2 + 1.6 * d[1] ** 2 + 0.5 * d[2] ** 2))
 

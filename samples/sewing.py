@@ -25,7 +25,7 @@ def cloth(look: Look, d: str, **options: object) -> Part:
 
 
 def trim(look: Look, d: str, color: RGB, **options: object) -> Part:
-    """A plain piece in another colour."""
+    """A plain piece in another color."""
     defaults = {"texture": look.texture, "shine": look.shine, "crumple": 0.2, "bulge": 1.5, "roundness": 5.0}
     return Part(d, to_hex(color), **(defaults | options))
 
@@ -134,7 +134,7 @@ def limb(
 
 
 def sleeve(look: Look, shoulder: Point, width: float, pose: dict, rng: Rng, cuff: RGB | None = None) -> list[Part]:
-    """Right sleeve, with hem stitching or a cuff of another colour."""
+    """Right sleeve, with hem stitching or a cuff of another color."""
     d, (tip, inner_tip, elbow, inner_elbow) = limb(shoulder, width, **pose)
     away = math.degrees(math.atan2(elbow[1] - inner_elbow[1], elbow[0] - inner_elbow[0]))
     is_long = pose["length"] > 60

@@ -23,7 +23,7 @@ from samples.sewing import (
 
 
 def shirt(name: str, rng: Rng) -> Garment:
-    """One of six kinds of shirt in the colour `name`."""
+    """One of six kinds of shirt in the color `name`."""
     kind = rng.choice(["tee", "tee", "button", "button", "polo", "tank", "hoodie", "sweater"])
     texture = {"hoodie": "knit", "sweater": "knit", "button": "linen"}.get(str(kind), "cotton")
     patterned = {"button": 0.45, "tee": 0.25, "sweater": 0.3, "tank": 0.2}.get(str(kind), 0.08)

@@ -18,7 +18,7 @@ RUBBER: tuple[RGB, ...] = ((240, 240, 238), (228, 222, 208), (40, 40, 42), (196,
 
 
 def shoes(name: str, rng: Rng) -> Garment:
-    """One shoe or a pair in the colour `name`."""
+    """One shoe or a pair in the color `name`."""
     kinds = {
         "brown": ["derby", "loafer", "boot", "chelsea", "sandal", "pump", "sneaker"],
         "white": ["runner", "sneaker", "sneaker", "high-top", "pump", "sandal", "loafer"],

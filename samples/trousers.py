@@ -9,7 +9,7 @@ from samples.sewing import SKINS, Rng, both_sides, buckle, button, cloth, drape,
 
 
 def pants(name: str, rng: Rng) -> Garment:
-    """Pants in the colour `name`: jeans, chinos, dress pants, joggers, skinny, wide, cargo."""
+    """Pants in the color `name`: jeans, chinos, dress pants, joggers, skinny, wide, cargo."""
     kind = str(rng.choice(["jeans", "jeans", "chino", "dress", "jogger", "skinny", "wide", "cargo"]))
     texture = "denim" if kind in ("jeans", "skinny") and name in ("blue", "black", "white") else "cotton"
     look = pick_look(name, rng, patterned=0.12 if kind in ("wide", "dress") else 0.0, texture=texture)
@@ -22,7 +22,7 @@ def pants(name: str, rng: Rng) -> Garment:
 
 
 def shorts(name: str, rng: Rng) -> Garment:
-    """Shorts in the colour `name`: denim, chino, athletic, cargo, beach."""
+    """Shorts in the color `name`: denim, chino, athletic, cargo, beach."""
     kind = str(rng.choice(["jeans", "chino", "athletic", "cargo", "beach"]))
     texture = "denim" if kind == "jeans" and name in ("blue", "black", "white") else "cotton"
     patterned = {"beach": 0.55, "chino": 0.15}.get(kind, 0.0)

@@ -1,6 +1,6 @@
 """Small photos, a small backbone and a small bundle: no test needs weights or a network.
 
-The toy photos are generated: a shape for the type, a fill for the colour, on a grey ground with noise.
+The toy photos are generated: a shape for the type, a fill for the color, on a grey ground with noise.
 """
 
 import dataclasses

@@ -134,9 +134,9 @@ def test_another_schema_version_is_refused(copy):
         load_bundle(copy)
 
 
-def test_another_colour_descriptor_is_refused(copy):
+def test_another_color_descriptor_is_refused(copy):
     edit_manifest(copy, color_descriptor={"version": 0, "dim": 3})
-    with pytest.raises(BundleError, match="colour descriptors"):
+    with pytest.raises(BundleError, match="color descriptors"):
         load_bundle(copy)
 
 

@@ -37,7 +37,7 @@ def garment_part(descriptor):
     return descriptor[row * BINS : (row + 1) * BINS]
 
 
-VISIBLE = [  # a garment of the colour of its background cannot be seen
+VISIBLE = [  # a garment of the color of its background cannot be seen
     (garment, background)
     for garment, rgb in GARMENTS.items()
     for background, behind in BACKGROUNDS.items()
@@ -48,7 +48,7 @@ VISIBLE = [  # a garment of the colour of its background cannot be seen
 @pytest.mark.parametrize(("garment", "background"), VISIBLE)
 def test_garment_color_is_recovered_on_any_background(garment, background):
     seen = garment_part(describe_color(draw_shirt(GARMENTS[garment], BACKGROUNDS[background])))
-    # The garment region of the drawing should look most like a photo filled with the garment's colour.
+    # The garment region of the drawing should look most like a photo filled with the garment's color.
     likeness = {
         name: seen @ garment_part(describe_color(Image.new("RGB", (64, 64), rgb))) for name, rgb in GARMENTS.items()
     }

@@ -1,4 +1,4 @@
-"""The drawn catalogue: reproducible, complete, and of the colour that each class says."""
+"""The drawn catalogue: reproducible, complete, and of the color that each class says."""
 
 from collections import Counter
 
@@ -42,7 +42,7 @@ def test_classes_are_the_24_of_the_dataset():
 
 
 @pytest.mark.parametrize("name", drawing.CLASSES[::4])
-def test_picture_shows_the_named_colour(name):
+def test_picture_shows_the_named_color(name):
     picture = drawing.draw(name, 1)
     assert picture.pixels.shape == (224, 224, 3)
     assert 0.08 < picture.mask.mean() < 0.9
@@ -90,7 +90,7 @@ def _blank(name, index, seed):
 
 
 def _nearest_color(picture):
-    """The prototype nearest, in CIE Lab, to the median colour of the middle of the garment."""
+    """The prototype nearest, in CIE Lab, to the median color of the middle of the garment."""
     rows, columns = np.mgrid[:224, :224]
     middle = (picture.mask > 0.9) & (np.hypot(rows - 112, columns - 112) < 90)
     median = np.median(picture.pixels[middle], axis=0)

@@ -22,7 +22,7 @@ def encode(image, format="PNG", **options):
 
 
 def png(width, height, bit_depth, color_type, rows=b"", **chunks):
-    """A PNG written by hand: Pillow cannot write 16-bit colours or a lying header."""
+    """A PNG written by hand: Pillow cannot write 16-bit colors or a lying header."""
 
     def chunk(kind, body):
         crc = zlib.crc32(kind + body)
@@ -272,7 +272,7 @@ def test_rare_modes(mode):
     assert load_image(photo).mode == "RGB"
 
 
-# --- colour profiles
+# --- color profiles
 
 
 def swapped_srgb_profile():

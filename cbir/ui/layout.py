@@ -176,7 +176,7 @@ def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
 
 
 def theme() -> gr.themes.Base:
-    """Calm and neutral, so that the garments are the only colour; system fonts, so that nothing is fetched."""
+    """Calm and neutral, so that the garments are the only color; system fonts, so that nothing is fetched."""
     return gr.themes.Base(
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,
