@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logit, logsumexp
-from threadpoolctl import threadpool_limits
 
-from cbir.errors import UnknownNameError
+from cbir.errors import DataError, UnknownNameError
 from cbir.features import Features
 from cbir.pairs import LABELS, Pairs, Task, pair_features
 
@@ -41,7 +40,7 @@ class AttributeSettings:
     class_weight: str | None
 
 
-# Where photos are taken elsewhere, the colours of backgrounds and the shares of types differ: a model of the type that
+# Where photos are taken elsewhere, the colors of backgrounds and the shares of types differ: a model of the type that
 # knew either would be misled. All chosen by cross-validation inside the train side, and, where that tells no
 # difference, by photos of another source.
 ATTRIBUTES = {
@@ -95,7 +94,7 @@ class TrainingSet:
         """The attribute model that all learned methods share, see `attribute_posteriors`.
 
         The logits of each label are divided by a temperature (Guo et al., On calibration of modern neural networks,
-        2017) that makes posteriors of photos that the model did not see as probable as possible.
+        2017) that makes the labels of photos that the model did not see as probable as possible.
         """
         arrays = dict(self._attributes.arrays)
         for label, temperature in self._temperatures.items():
@@ -148,7 +147,10 @@ class TrainingSet:
             classes = np.array(self._attributes.settings["classes"][label])
             rows = np.flatnonzero(~self.tuned & (self.labels[label] != ""))
             posteriors = self._out_of_fold[rows][:, _columns(self._attributes, label)]
-            found[label] = _best_temperature(posteriors, np.searchsorted(classes, self.labels[label][rows]))
+            true = np.searchsorted(classes, self.labels[label][rows])
+            # Of a class that its fold lacks, a photo says nothing about how sure the others should be.
+            possible = posteriors[np.arange(len(rows)), true] > 0
+            found[label] = _best_temperature(posteriors[possible], true[possible])
         return found
 
 
@@ -249,14 +251,14 @@ def _compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: 
 # --- attributes --------------------------------------------------------------------------------------------------
 
 
-# Products of matrices by several threads may differ in the last bit from run to run, and a forest that is fitted on the
-# outcome grows such a bit into another tree.
-@threadpool_limits.wrap(limits=1, user_api="blas")
 def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: int) -> Model:
     """Fits one multinomial Logistic Regression a label: see `ATTRIBUTES`.
 
     It is fitted on principal components, which costs a fraction of the time and loses nothing; the rotation is then
     folded into the weights.
+
+    Raises:
+        DataError: the photos show fewer than two classes of a label.
     """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
@@ -268,10 +270,16 @@ def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: 
     }
     for name, vectors in (("embedding", unit(features.embedding)), ("learned", unit(features.learned))):
         arrays[f"{name}_mean"] = vectors.mean(axis=0)
-        arrays[f"{name}_scale"] = np.sqrt(vectors.var(axis=0).sum(keepdims=True) / PART_VARIANCE)
+        arrays[f"{name}_scale"] = np.sqrt(vectors.var(axis=0).sum(keepdims=True) / PART_VARIANCE) + 1e-9
     inputs = _attribute_inputs(features, arrays)
     classes = {}
     for label in LABELS:
+        known = labels[label] != ""
+        if len(shown := np.unique(labels[label][known])) < 2:
+            raise DataError(
+                f"expected photos of at least two classes of {label} to fit on, got {known.sum()} photos of "
+                f"{', '.join(shown) or 'none'}"
+            )
         settings = ATTRIBUTES[label]
         sizes = [getattr(features, name).shape[1] for name in PARTS]
         columns = np.repeat([name in settings.parts for name in PARTS], sizes)
@@ -279,7 +287,6 @@ def _fit_attributes(features: Features, labels: Mapping[str, np.ndarray], seed: 
         pca = PCA(min(PRINCIPAL_AXES, *x.shape), svd_solver="randomized", random_state=seed).fit(x)
         # In double precision: in single, the solver stops far from the optimum.
         components = pca.transform(x).astype(np.float64)
-        known = labels[label] != ""
         regression = LogisticRegression(C=settings.c, max_iter=2000, class_weight=settings.class_weight)
         regression.fit(components[known], labels[label][known])
         weights, offset = regression.coef_, regression.intercept_
@@ -340,45 +347,43 @@ def _fit_attribute_agreement(training: TrainingSet) -> Model:
     return training.attributes
 
 
+def _agreement(queries: np.ndarray, gallery: np.ndarray, model: Model) -> list[np.ndarray]:
+    """Probability that both photos have the same label: codes (q, p) and (g, p) -> for each label (q, g)."""
+    parts = [_columns(model, label) for label in LABELS]
+    return [queries[:, part] @ gallery[:, part].T for part in parts]
+
+
 def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
     """Probability that both have the same label: sum over classes of p(query) p(item)."""
-    if label == BLIND:
-        return np.mean([_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS], axis=0)
-    columns = _columns(model, label)
-    return queries[:, columns] @ gallery[:, columns].T
+    agreement = _agreement(queries, gallery, model)
+    return np.mean(agreement, axis=0) if label == BLIND else agreement[LABELS.index(label)]
 
 
 # --- methods on pairs --------------------------------------------------------------------------------------------
-# All see the class probabilities of the two photos: on raw embeddings a pair model would have to find from pairs alone
-# what labels say outright. And all see the log-odds that the photos agree, by these probabilities. Half of the pairs
-# are positive, far more than of photos at random, so that the probability of agreement itself is too low for them; its
-# log-odds are off by a constant, which a linear model learns (Platt, Probabilistic outputs for support vector machines,
-# 1999).
+# All rest on the class probabilities of the two photos: on raw embeddings a pair model would have to find from pairs
+# alone what labels say outright. And all see the log-odds that the photos agree, by these probabilities. Half of the
+# pairs are positive, far more than of photos at random, so that the probability of agreement itself is too low for
+# them; its log-odds are off by a constant, which a linear model learns (Platt, Probabilistic outputs for support vector
+# machines, 1999).
 
 
 def _pairs_by_key(training: TrainingSet) -> dict[str, Pairs]:
     return {**training.pairs, BLIND: Pairs.concatenate([training.pairs[label] for label in LABELS])}
 
 
-def _agreement_logits(queries: np.ndarray, gallery: np.ndarray, model: Model) -> list[np.ndarray]:
-    """Log-odds that both photos have the same label: codes (q, p) and (g, p) -> for each label (q, g)."""
+def _agreement_of_pairs(left: np.ndarray, right: np.ndarray, model: Model) -> np.ndarray:
+    """`_agreement` of m pairs: codes (m, p) twice -> (m, labels)."""
     parts = [_columns(model, label) for label in LABELS]
-    return [_log_odds(queries[:, part] @ gallery[:, part].T) for part in parts]
+    return np.stack([(left[:, part] * right[:, part]).sum(axis=1) for part in parts], axis=1)
 
 
 def _log_odds(agreement: np.ndarray) -> np.ndarray:
     return logit(np.clip(agreement, AGREEMENT_FLOOR, 1 - AGREEMENT_FLOOR))
 
 
-def _agreement_logits_of_pairs(left: np.ndarray, right: np.ndarray, model: Model) -> np.ndarray:
-    """The same of m pairs: codes (m, p) twice -> (m, labels)."""
-    parts = [_columns(model, label) for label in LABELS]
-    return _log_odds(np.stack([(left[:, part] * right[:, part]).sum(axis=1) for part in parts], axis=1))
-
-
 def _pair_inputs(left: np.ndarray, right: np.ndarray, model: Model) -> np.ndarray:
     """What Logistic Regression and Random Forest see of m pairs: codes (m, p) twice -> (m, 2p + labels)."""
-    return np.concatenate([pair_features(left, right), _agreement_logits_of_pairs(left, right, model)], axis=1)
+    return np.concatenate([pair_features(left, right), _log_odds(_agreement_of_pairs(left, right, model))], axis=1)
 
 
 def _fit_logistic_regression(training: TrainingSet) -> Model:
@@ -409,20 +414,23 @@ def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model
     squared, product = model.arrays[f"pairs.{label}.squared"], model.arrays[f"pairs.{label}.product"]
     alone = (queries**2 @ squared)[:, None] + (gallery**2 @ squared)[None]
     logits = alone + (queries * product) @ gallery.T + model.arrays[f"pairs.{label}.offset"]
-    agreement = zip(model.arrays[f"pairs.{label}.agreement"], _agreement_logits(queries, gallery, model), strict=True)
-    return _sigmoid(logits + sum(weight * part for weight, part in agreement))
+    agreement = zip(model.arrays[f"pairs.{label}.agreement"], _agreement(queries, gallery, model), strict=True)
+    return _sigmoid(logits + sum(weight * _log_odds(part) for weight, part in agreement))
 
 
 def _fit_attributes_and_likeness(training: TrainingSet) -> Model:
-    """Logistic Regression on three numbers of a pair: log-odds that each label agrees, and cosine of embeddings."""
+    """Logistic Regression on few numbers of a pair: probability and log-odds that each label agrees, and cosine.
+
+    The log-odds suit a pair of one task; of pairs of all tasks at once, the probability says more.
+    """
     from sklearn.linear_model import LogisticRegression
 
     posteriors, embedding = training.out_of_fold_posteriors, unit(training.features.embedding)
     arrays, settings = dict(training.attributes.arrays), training.attributes.settings
     for key, pairs in _pairs_by_key(training).items():
-        logits = _agreement_logits_of_pairs(posteriors[pairs.left], posteriors[pairs.right], training.attributes)
+        agreement = _agreement_of_pairs(posteriors[pairs.left], posteriors[pairs.right], training.attributes)
         cosine = (embedding[pairs.left] * embedding[pairs.right]).sum(axis=1, keepdims=True)
-        x = np.concatenate([logits, cosine], axis=1).astype(np.float64)
+        x = np.concatenate([agreement, _log_odds(agreement), cosine], axis=1).astype(np.float64)
         regression = LogisticRegression(C=PAIR_C, max_iter=1000).fit(x, pairs.same)
         arrays[f"pairs.{key}.weights"] = regression.coef_[0].astype(np.float32)
         arrays[f"pairs.{key}.offset"] = regression.intercept_.astype(np.float32)
@@ -437,7 +445,8 @@ def _compare_attributes_and_likeness(queries: np.ndarray, gallery: np.ndarray, m
     weights, offset = model.arrays[f"pairs.{label}.weights"], model.arrays[f"pairs.{label}.offset"]
     n_posteriors = _columns(model, LABELS[-1]).stop
     cosine = queries[:, n_posteriors:] @ gallery[:, n_posteriors:].T
-    evidence = [*_agreement_logits(queries, gallery, model), cosine]
+    agreement = _agreement(queries, gallery, model)
+    evidence = [*agreement, *map(_log_odds, agreement), cosine]
     return _sigmoid(sum(weight * part for weight, part in zip(weights, evidence, strict=True)) + offset)
 
 
@@ -469,7 +478,7 @@ def _compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: Mode
             part = gallery[start : start + FOREST_CHUNK]
             x = _pair_inputs(np.broadcast_to(query, part.shape), part, model)
             scores[row, start : start + FOREST_CHUNK] = session.run(["probabilities"], {"X": x})[0][:, 1]
-    return scores
+    return np.minimum(scores, 1)  # the mean of many ones may exceed it by a rounding error
 
 
 @lru_cache(maxsize=8)
