@@ -12,6 +12,8 @@ import statistics
 import time
 from collections.abc import Callable
 
+from threadpoolctl import threadpool_limits
+
 from cbir.bundle import open_bundle
 from cbir.color import describe_color
 from cbir.explain import explain
@@ -46,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    if hasattr(os, "sched_setaffinity"):  # ONNX Runtime takes as many threads as there are cores
+    if hasattr(os, "sched_setaffinity"):  # Random Forest's ONNX Runtime takes as many threads as there are cores
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     retriever = Retriever(open_bundle(args.bundle))
     retriever.warm_up()
@@ -62,7 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         **{f"ranking: {method.name}": ranking(retriever, queries, method.name) for method in retriever.methods},
         "explanation": lambda n: explain(retriever, str(gallery.ids[-1]), photos[n % len(photos)]),
     }
-    times = {name: milliseconds(work, args.repeats) for name, work in works.items()}
+    with threadpool_limits(1):
+        times = {name: milliseconds(work, args.repeats) for name, work in works.items()}
     rows = [[name, f"{value:.1f}", f"{value / times['backbone']:.2f}"] for name, value in times.items()]
     title = f"Medians of {args.repeats}, one thread, {backbone.name}, gallery of {len(gallery):,}"
     print(markdown(title, ["part", "ms", "ratio to the backbone"], rows))

@@ -1,10 +1,10 @@
 """From files to a gallery: reads photos, extracts their features once and remembers them.
 
-What was extracted is cached by the content of the file, the backbone and the version of the colour descriptor, in
+What was extracted is cached by the content of the file, the backbone and the version of the color descriptor, in
 shards that are written as the work goes on. A run that is killed and started again continues where it stopped, and
 files that moved or were renamed are not embedded again.
 
-Legend: n photos asked for, g photos that could be read, d numbers in an embedding, c in a colour descriptor, l of a
+Legend: n photos asked for, g photos that could be read, d numbers in an embedding, c in a color descriptor, l of a
 color network.
 """
 
@@ -32,9 +32,7 @@ CACHE_LAYOUT = 2  # to be raised whenever the columns below change
 SHARD_SIZE = 128  # photos between two writes: what a killed run loses at most
 
 Photo = tuple[str, bytes | str | os.PathLike]  # id, and the file's bytes or its path
-Row = tuple[
-    np.ndarray, np.ndarray, np.ndarray, bytes
-]  # embedding (d,), colour descriptor (c,), learned (l,), thumbnail
+Row = tuple[np.ndarray, np.ndarray, np.ndarray, bytes]  # embedding (d,), color descriptor (c,), learned (l,), thumbnail
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,12 @@ class IndexedPhotos:
         features: of these g photos.
         thumbnails: of these g photos, JPEG files.
         unreadable: for every other photo its id and why it could not be read.
-        n_cached: how many of the g were known from an earlier run.
     """
 
     ids: np.ndarray
     features: Features
     thumbnails: list[bytes]
     unreadable: dict[str, str]
-    n_cached: int
 
 
 def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> IndexedPhotos:
@@ -68,7 +64,7 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
         CbirError: none of the photos can be read.
     """
     cache = _Cache(backbone)
-    ids, keys, unreadable, n_cached = [], [], {}, 0
+    ids, keys, unreadable = [], [], {}
     bar = tqdm(photos, desc=f"embedding ({backbone.name})", total=n, unit="photo")
     remaining = iter(bar)
     while shard := list(islice(remaining, SHARD_SIZE)):
@@ -77,9 +73,7 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
             try:
                 content = source if isinstance(source, bytes) else Path(source).read_bytes()
                 key = hashlib.sha256(content).hexdigest()
-                if key in cache.rows:
-                    n_cached += 1
-                elif key not in new:
+                if key not in cache.rows and key not in new:
                     new[key] = load_image(content)
             except (ImageError, OSError) as error:
                 unreadable[id] = str(error)
@@ -96,7 +90,7 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
         raise CbirError(f"expected at least one readable photo, got {n} unreadable ones ({reasons})")
     rows = [cache.rows[key] for key in keys]
     features = Features(*(np.stack([row[part] for row in rows]) for part in range(3)))
-    return IndexedPhotos(np.array(ids), features, [row[3] for row in rows], unreadable, n_cached)
+    return IndexedPhotos(np.array(ids), features, [row[3] for row in rows], unreadable)
 
 
 class _Cache:

@@ -37,9 +37,8 @@ def test_a_killed_run_continues_where_it_stopped(photos):
     with pytest.raises(Killed):
         index_photos(until_killed(), len(photos), first)
     assert first.n_embedded == SHARD_SIZE
-    resumed = index_photos(photos, len(photos), second)
-    assert second.n_embedded == 5
-    assert resumed.n_cached == SHARD_SIZE
+    index_photos(photos, len(photos), second)
+    assert second.n_embedded == len(photos) - SHARD_SIZE
     again = index_photos(photos, len(photos), third)
     assert third.n_embedded == 0
     fresh = ToyBackbone()
