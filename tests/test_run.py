@@ -11,10 +11,12 @@ from cbir.errors import CbirError, DataError
 from cbir.images import load_image
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
-from tests.conftest import ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
+from tests.conftest import TOY_COLORS, ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
 from train import evaluate, run
+from train.fit import fit_methods
 from train.not_clothes import KINDS
 from train.photos import index_folder
+from train.tables import provenance
 
 
 @pytest.fixture
@@ -23,8 +25,24 @@ def backbone(monkeypatch):
 
     # Each run starts from the bare weights.
     monkeypatch.setattr("train.run.load_backbone", lambda name, weights: backbone.with_color_network(None))
-    monkeypatch.setattr("train.evaluate.load_bundle_backbone", lambda bundle, weights: backbone)
+    monkeypatch.setattr(
+        "train.evaluate.load_bundle_backbone",
+        lambda bundle, weights: backbone.with_color_network(bundle.color_network),
+    )
     return backbone
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """What `fit_methods`, which runs as ever, is given."""
+    given = {}
+
+    def spy(features, labels, seed, tuned):
+        given.update(features=features, labels=labels, tuned=tuned)
+        return fit_methods(features, labels, seed, tuned)
+
+    monkeypatch.setattr("train.run.fit_methods", spy)
+    return given
 
 
 def test_training_writes_a_bundle_and_prints_the_tables(backbone, tmp_path, capsys):
@@ -62,7 +80,7 @@ def test_training_again_embeds_nothing_and_gives_the_same_bundle(backbone, tmp_p
     assert "report.json" in one
 
 
-def test_more_photos_are_fitted_on_but_not_found(backbone, tmp_path):
+def test_more_photos_are_fitted_on_but_not_found(backbone, fitted, tmp_path):
     data = write_toy_photos(tmp_path / "photos")
     for n in range(100, 106):
         for type in ("shirt", "pants"):
@@ -71,7 +89,11 @@ def test_more_photos_are_fitted_on_but_not_found(backbone, tmp_path):
             (folder / f"{n}.png").write_bytes(png(toy_photo("white", type, n)))
     bundle = run.train(run.Config(str(data), tmp_path / "out", also_fit=str(tmp_path / "more")))
     assert len(bundle.gallery) == 72
-    assert bundle.manifest["dataset"]["n_also_fit"] == 12
+    n_fitted = len(fitted["features"])
+    assert bundle.manifest["dataset"]["n_also_fit"] == n_fitted - (bundle.gallery.splits == "train").sum() > 0
+    assert set(fitted["labels"]["color"]) == {*TOY_COLORS, ""}  # types alone are known of the others
+    assert (fitted["labels"]["color"] == "").sum() == bundle.manifest["dataset"]["n_also_fit"]
+    assert f"fitted on {n_fitted} photos" in provenance(bundle.report)
 
 
 def test_tables_go_into_their_section_of_a_file(backbone, tmp_path):
@@ -110,7 +132,7 @@ def recorder(monkeypatch):
     return recorder
 
 
-def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, recorder, tmp_path, monkeypatch):
+def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, recorder, fitted, tmp_path):
     data = write_toy_photos(tmp_path / "photos")
     bundle = run.train(run.Config(str(data), tmp_path / "out", tune_color=True))
     given = {image.tobytes() for image in recorder.images}
@@ -125,6 +147,8 @@ def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, 
         row = next(r for r, id in enumerate(gallery.ids) if load_image(data / id).tobytes() == image.tobytes())
         assert gallery.labels["color"][row] == color
     assert bundle.report["data"]["color_network"] == counts
+    # The methods are told which ones it has seen.
+    np.testing.assert_array_equal(fitted["tuned"], seen[gallery.splits == "train"])
 
 
 def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder, tmp_path, capsys):
@@ -154,8 +178,19 @@ def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder
     assert seeds["pairs"]["cosine"]["type"]["pearson"] == pytest.approx(
         [np.mean(figures), np.std(figures, ddof=1)], abs=1e-4
     )
-    with pytest.raises(DataError, match="different seeds"):
+    with pytest.raises(DataError, match=r"different seeds, got seeds \[0, 0\]"):
         evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "0")])
+    run.main(["--data", str(data), "--out", str(tmp_path / "2"), "--seed", "2"])
+    with pytest.raises(DataError, match="got color network True and False"):
+        evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "2")])
+
+
+def test_photos_that_cannot_be_fitted_on_are_named_before_anything_is_tuned(backbone, recorder, tmp_path):
+    data = write_toy_photos(tmp_path / "photos", per_class=1)
+    with pytest.raises(DataError, match="two photos of one"):
+        run.train(run.Config(str(data), tmp_path / "out", tune_color=True))
+    assert not recorder.images
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_color_network_is_not_tuned_for_fresh_splits(backbone, recorder, tmp_path):

@@ -566,11 +566,22 @@ def over_bundles(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         DataError: they are of other photos, backbones or methods, or two have the same seed.
     """
     seeds = [report["protocol"]["seed"] for report in reports]
-    kinds = {
-        (*(report["data"][key] for key in ("name", "n_photos", "backbone")), *report["methods"]) for report in reports
-    }
-    if len(kinds) > 1 or len(set(seeds)) < len(seeds):
-        raise DataError(f"expected bundles of the same photos and backbone with different seeds, got seeds {seeds}")
+    if len(set(seeds)) < len(seeds):
+        raise DataError(
+            f"expected bundles of different seeds, got seeds {seeds}: train them with other values of --seed"
+        )
+    kinds = [
+        {
+            **{key: report["data"][key] for key in ("name", "n_photos", "backbone")},
+            "color network": bool(report["data"]["color_network"]),
+            "methods": list(report["methods"]),
+        }
+        for report in reports
+    ]
+    for kind in kinds[1:]:
+        if differing := [key for key in kind if kind[key] != kinds[0][key]]:
+            found = ", ".join(f"{key} {kinds[0][key]} and {kind[key]}" for key in differing)
+            raise DataError(f"expected bundles that differ in their seeds alone, got {found}")
     sections: dict[str, dict] = {}
     for section in ("pairs", "retrieval"):
         sections[section] = {}
@@ -698,13 +709,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="local safetensors file with the backbone's weights")
     args = parser.parse_args(argv)
     bundle = load_bundle(args.bundle)
+    others = [_report_of(other) for other in args.others]
     pictures = None
     if bundle.familiarity:
         backbone = load_bundle_backbone(bundle, args.weights)
         pictures = not_clothes_features(backbone, bundle.manifest["seed"])
     report = evaluate(bundle, pictures, args.seeds)
     if args.others:
-        report["seeds"] = plain(over_bundles([report, *(_report_of(other) for other in args.others)]))
+        report["seeds"] = plain(over_bundles([report, *others]))
     print(tables(report))
     if args.out:
         new = args.out.with_name(f".{args.out.name}.new")

@@ -6,6 +6,7 @@ Legend: n photos to fit on.
 from collections.abc import Mapping
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from cbir.errors import DataError
@@ -31,20 +32,39 @@ def fit_methods(
             on pairs are fitted on the others alone.
 
     Raises:
-        DataError: a label has fewer than two classes, or too few photos for pairs.
+        DataError: the photos give no pairs of a label, or a part that is fitted on shows fewer than two classes.
     """
-    for name in LABELS:
-        classes, counts = np.unique(labels[name][labels[name] != ""], return_counts=True)
-        if len(classes) < 2 or counts.max() < 2:
-            shown = ", ".join(classes) or "none"
-            raise DataError(f"fitting needs at least two classes of {name} and two photos of one, got {shown}")
     tuned = np.zeros(len(features), bool) if tuned is None else tuned
+    check_pairs({name: column[~tuned] for name, column in labels.items()}, "photos to fit on")
     pairs = {name: sample_pairs(np.where(tuned, "", labels[name]), FIT_PAIRS, seed) for name in LABELS}
     training = TrainingSet(features, labels, pairs, seed, tuned)
     learned = [method for method in SIMILARITIES.values() if method.fit]
     bar = tqdm(learned, desc="fitting", unit="method")
     models = {}
-    for method in bar:
-        bar.set_postfix_str(method.name)
-        models[method.name] = method.fit(training)
+    # Products of matrices by several threads differ in their last bits from machine to machine, and a forest that is
+    # fitted on the outcome grows such a bit into another tree.
+    with threadpool_limits(1, user_api="blas"):
+        for method in bar:
+            bar.set_postfix_str(method.name)
+            models[method.name] = method.fit(training)
     return models
+
+
+def check_pairs(labels: Mapping[str, np.ndarray], photos: str) -> None:
+    """Checks that photos give positive and negative pairs of each label.
+
+    Args:
+        labels: label columns, each (n,) str, "" where unknown.
+        photos: what the message calls them.
+
+    Raises:
+        DataError: they do not.
+    """
+    for name in LABELS:
+        known = labels[name][labels[name] != ""]
+        classes, counts = np.unique(known, return_counts=True)
+        if len(classes) < 2 or counts.max() < 2:
+            raise DataError(
+                f"expected {photos} of at least two classes of {name}, and two photos of one of these, got "
+                f"{len(known)} with a known {name} ({', '.join(classes) or 'none'}): add photos"
+            )

@@ -32,14 +32,15 @@ from train.cli import run_main
 from train.color_network import tune_color_network
 from train.embed import embed_dataset, read_photos, report_unreadable
 from train.evaluate import evaluate
-from train.fit import fit_methods
+from train.fit import check_pairs, fit_methods
 from train.judge_confidence import not_clothes_features
 from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
 from train.tables import tables
 from train.upload import check_access
 
-UNTUNED_SHARE = 0.15  # of the train photos: kept from the color network, for methods on pairs and for temperatures
+# Of the train photos' groups of near duplicates: kept from the color network, for methods on pairs and temperatures.
+UNTUNED_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -115,25 +116,33 @@ def train(config: Config) -> Bundle:
     # Grouped with the photos of `also_fit`, so that none of them shows a test photo either.
     groups = near_duplicate_groups(fit_features.embedding)
     is_test = split_by_group(groups, config.test_share, config.seed)
+    in_gallery = np.arange(len(is_test)) < len(gallery)
     tuned = np.zeros(len(is_test), bool)
-    color_network = None
     if config.tune_color:
         tuned[~is_test] = ~split_by_group(groups[~is_test], UNTUNED_SHARE, config.seed)
+    # Before minutes of tuning rather than after.
+    sides = {"test photos": is_test & in_gallery, "train photos": ~is_test & ~tuned}
+    if config.tune_color:
+        sides = {**sides, "photos to tune the color network on": tuned}
+    for name, rows in sides.items():
+        check_pairs({label: column[rows] for label, column in fit_labels.items()}, name)
+    color_network = None
+    if config.tune_color:
         color_network = _tune_color(sources, fit_labels, tuned, config.seed)
         backbone = backbone.with_color_network(color_network)
         learned = _learned(sources, color_network)
         fit_features = replace(fit_features, learned=learned)
     gallery = replace(
         gallery,
-        splits=np.where(is_test[: len(gallery)], "test", "train"),
-        features=fit_features.take(slice(len(gallery))),
+        splits=np.where(is_test[in_gallery], "test", "train"),
+        features=fit_features.take(in_gallery),
     )
     fit_on = fit_features.take(~is_test)
     labels = {name: column[~is_test] for name, column in fit_labels.items()}
     models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
-    manifest = _manifest(config, backbone, dataset, gallery, unreadable, len(fit_features) - len(gallery))
+    manifest = _manifest(config, backbone, dataset, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
     manifest["map"] = fit_map(gallery.features.take(gallery.splits == "train"), models[DEFAULT_METHOD])
     if config.tune_color:
         manifest["color_network"] = {"n_tuned": int(tuned.sum()), "n_untuned": int((~is_test & ~tuned).sum())}

@@ -26,10 +26,11 @@ def provenance(report: dict[str, Any]) -> str:
     """What a report's figures were measured on."""
     protocol, data = report["protocol"], report["data"]
     network = data["color_network"]
+    n_fitted = protocol["n_train"] + data["n_also_fit"]
     tuned = f", {network['n_tuned']:,} of which tuned the color network" if network else ""
     return (
         f"Measured by `python -m train.evaluate` on the bundle of {data['n_photos']:,} photos (data `{data['name']}`, "
-        f"backbone `{data['backbone']}`): fitted on {protocol['n_train']:,} photos{tuned}, judged on "
+        f"backbone `{data['backbone']}`): fitted on {n_fitted:,} photos{tuned}, judged on "
         f"{protocol['n_test']:,}, split by image with near duplicates on one side, seed {protocol['seed']}. In "
         f"brackets: 95 % intervals, bootstrap over photos ({protocol['n_replicates']:,} replicates)."
     )

@@ -36,7 +36,8 @@ def page(bundle: Bundle, thumbnails: Thumbnails, words: Words) -> str:
 
 def _introduction(report: Report, words: Words) -> str:
     protocol = report["protocol"]
-    numbers = {name: words.number(protocol[name]) for name in ("n_train", "n_test", "n_replicates")}
+    numbers = {name: words.number(protocol[name]) for name in ("n_test", "n_replicates")}
+    numbers["n_train"] = words.number(protocol["n_train"] + report["data"]["n_also_fit"])
     drawn = f"<p>{words('report_drawn')}</p>" if report["data"]["is_drawn"] else ""
     return f"<p class='facts'>{words('report_intro', seed=protocol['seed'], **numbers)}</p>{drawn}"
 
