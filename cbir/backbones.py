@@ -323,7 +323,8 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
 
 
 def weights_at_hand(name: str) -> bool:
-    """Whether a backbone's default weights are on this machine: in an installed package or in the Hub's cache.
+    """Whether a backbone's default weights are on this machine: in a package that the requirements name, or in the
+    Hub's cache.
 
     Raises:
         UnknownNameError: no such backbone.

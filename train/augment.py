@@ -2,7 +2,7 @@
 
 Most photos in shops stand upright on white; a phone's lie on a floor, a bed or a carpet, and somewhat askew. So views
 turn, stretch, shift and mirror a photo, vary the light, and lay what stands on white onto generated grounds. The hue of
-a garment is left alone: it is what a color is judged by.
+a garment is nearly left alone: it is what a color is judged by.
 
 Legend: s = SIDE.
 """

@@ -5,7 +5,7 @@ garment that a photo is about, and, since trousers under a shirt are no part of 
 random views (`train.augment`), keeps ImageNet's statistics of activations, and what comes out is the moving average of
 its weights (Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992). Few epochs: some labels
 are wrong, and a network that sees them often enough learns them by heart. Last, weights and activations are rounded to
-8 bits, which this architecture was made for: less than half of the time, a quarter of the size.
+integers of at most 8 bits, which this architecture was made for: less than half of the time, a quarter of the size.
 
 Legend: n photos, m views in a batch, s pixels a side of a view, l numbers in an embedding.
 """
