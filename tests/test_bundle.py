@@ -130,7 +130,7 @@ def test_no_folder_no_manifest_other_json(tmp_path):
 
 def test_another_schema_version_is_refused(copy):
     edit_manifest(copy, schema_version=99)
-    with pytest.raises(BundleError, match="schema version 99, expected 2"):
+    with pytest.raises(BundleError, match="schema version 99, expected 3"):
         load_bundle(copy)
 
 
