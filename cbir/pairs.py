@@ -3,11 +3,14 @@
 Legend: n photos, m pairs, p numbers that describe a photo to a pair model.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from cbir.errors import DataError
 
 LABELS = ("type", "color")
 PAIRS_PER_TASK = 5_692  # the published protocol: 11,384 pairs over two tasks
@@ -81,6 +84,27 @@ class Pairs:
     def concatenate(parts: list["Pairs"]) -> "Pairs":
         """Joins pairs over the same photos, in order."""
         return Pairs(*(np.concatenate([getattr(part, f) for part in parts]) for f in ("left", "right", "same")))
+
+
+def check_pairs(labels: Mapping[str, np.ndarray], rows: np.ndarray, photos: str) -> None:
+    """Checks that `sample_pairs` finds pairs for each label.
+
+    Args:
+        labels: label columns, each (n,) str, "" where unknown.
+        rows: those of the photos to pair: (n,) bool, or their numbers.
+        photos: what the message calls them.
+
+    Raises:
+        DataError: it finds none.
+    """
+    for name in LABELS:
+        column = labels[name][rows]
+        classes, counts = np.unique(column[column != ""], return_counts=True)
+        if len(classes) < 2 or counts.max() < 2:
+            raise DataError(
+                f"expected {photos} of at least two classes of {name}, and two photos of one of these, got "
+                f"{counts.sum()} with a known {name} ({', '.join(classes) or 'none'}): add photos"
+            )
 
 
 def sample_pairs(labels: np.ndarray, count: int, seed: int) -> Pairs:

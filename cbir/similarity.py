@@ -347,16 +347,12 @@ def _fit_attribute_agreement(training: TrainingSet) -> Model:
     return training.attributes
 
 
-def _agreement(queries: np.ndarray, gallery: np.ndarray, model: Model) -> list[np.ndarray]:
-    """Probability that both photos have the same label: codes (q, p) and (g, p) -> for each label (q, g)."""
-    parts = [_columns(model, label) for label in LABELS]
-    return [queries[:, part] @ gallery[:, part].T for part in parts]
-
-
 def _compare_attribute_agreement(queries: np.ndarray, gallery: np.ndarray, model: Model, label: str) -> np.ndarray:
     """Probability that both have the same label: sum over classes of p(query) p(item)."""
-    agreement = _agreement(queries, gallery, model)
-    return np.mean(agreement, axis=0) if label == BLIND else agreement[LABELS.index(label)]
+    if label == BLIND:
+        return np.mean([_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS], axis=0)
+    columns = _columns(model, label)
+    return queries[:, columns] @ gallery[:, columns].T
 
 
 # --- methods on pairs --------------------------------------------------------------------------------------------
@@ -372,7 +368,7 @@ def _pairs_by_key(training: TrainingSet) -> dict[str, Pairs]:
 
 
 def _agreement_of_pairs(left: np.ndarray, right: np.ndarray, model: Model) -> np.ndarray:
-    """`_agreement` of m pairs: codes (m, p) twice -> (m, labels)."""
+    """What `_compare_attribute_agreement` says of m pairs: codes (m, p) twice -> (m, labels)."""
     parts = [_columns(model, label) for label in LABELS]
     return np.stack([(left[:, part] * right[:, part]).sum(axis=1) for part in parts], axis=1)
 
@@ -414,8 +410,9 @@ def _compare_logistic_regression(queries: np.ndarray, gallery: np.ndarray, model
     squared, product = model.arrays[f"pairs.{label}.squared"], model.arrays[f"pairs.{label}.product"]
     alone = (queries**2 @ squared)[:, None] + (gallery**2 @ squared)[None]
     logits = alone + (queries * product) @ gallery.T + model.arrays[f"pairs.{label}.offset"]
-    agreement = zip(model.arrays[f"pairs.{label}.agreement"], _agreement(queries, gallery, model), strict=True)
-    return _sigmoid(logits + sum(weight * _log_odds(part) for weight, part in agreement))
+    agreement = [_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS]
+    weights = model.arrays[f"pairs.{label}.agreement"]
+    return _sigmoid(logits + sum(weight * _log_odds(part) for weight, part in zip(weights, agreement, strict=True)))
 
 
 def _fit_attributes_and_likeness(training: TrainingSet) -> Model:
@@ -445,7 +442,7 @@ def _compare_attributes_and_likeness(queries: np.ndarray, gallery: np.ndarray, m
     weights, offset = model.arrays[f"pairs.{label}.weights"], model.arrays[f"pairs.{label}.offset"]
     n_posteriors = _columns(model, LABELS[-1]).stop
     cosine = queries[:, n_posteriors:] @ gallery[:, n_posteriors:].T
-    agreement = _agreement(queries, gallery, model)
+    agreement = [_compare_attribute_agreement(queries, gallery, model, one) for one in LABELS]
     evidence = [*agreement, *map(_log_odds, agreement), cosine]
     return _sigmoid(sum(weight * part for weight, part in zip(weights, evidence, strict=True)) + offset)
 

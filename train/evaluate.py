@@ -80,6 +80,7 @@ from cbir.pairs import (
     TASKS,
     Pairs,
     Task,
+    check_pairs,
     near_duplicate_groups,
     sample_pairs,
     split_by_group,
@@ -157,10 +158,9 @@ def two_sides(gallery: Gallery, seed: int) -> Sides:
     test, train = (np.flatnonzero(gallery.splits == side) for side in ("test", "train"))
     if not len(test) or not len(train):
         raise DataError(f"judging needs train and test photos, got {len(train)} and {len(test)}")
+    check_pairs(gallery.labels, test, "test photos")
     test_labels, train_labels = ({n: gallery.labels[n][side] for n in LABELS} for side in (test, train))
     pairs = {name: sample_pairs(test_labels[name], PAIRS_PER_TASK, seed) for name in LABELS}
-    if not all(map(len, pairs.values())):
-        raise DataError(f"judging needs test photos of two labels each, the {len(test)} test photos give no pairs")
     return Sides(
         (gallery.ids[test], gallery.ids[train]),
         gallery.features.take(test),

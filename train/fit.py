@@ -9,9 +9,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from cbir.errors import DataError
 from cbir.features import Features
-from cbir.pairs import LABELS, PAIRS_PER_TASK, sample_pairs
+from cbir.pairs import LABELS, PAIRS_PER_TASK, check_pairs, sample_pairs
 from cbir.similarity import SIMILARITIES, Model, TrainingSet
 
 # Pairs to fit on, a task. The published protocol counts the pairs it judges on; to fit, more pairs of the same train
@@ -35,7 +34,7 @@ def fit_methods(
         DataError: the photos give no pairs of a label, or a part that is fitted on shows fewer than two classes.
     """
     tuned = np.zeros(len(features), bool) if tuned is None else tuned
-    check_pairs({name: column[~tuned] for name, column in labels.items()}, "photos to fit on")
+    check_pairs(labels, ~tuned, "photos to fit on")
     pairs = {name: sample_pairs(np.where(tuned, "", labels[name]), FIT_PAIRS, seed) for name in LABELS}
     training = TrainingSet(features, labels, pairs, seed, tuned)
     learned = [method for method in SIMILARITIES.values() if method.fit]
@@ -48,23 +47,3 @@ def fit_methods(
             bar.set_postfix_str(method.name)
             models[method.name] = method.fit(training)
     return models
-
-
-def check_pairs(labels: Mapping[str, np.ndarray], photos: str) -> None:
-    """Checks that photos give positive and negative pairs of each label.
-
-    Args:
-        labels: label columns, each (n,) str, "" where unknown.
-        photos: what the message calls them.
-
-    Raises:
-        DataError: they do not.
-    """
-    for name in LABELS:
-        known = labels[name][labels[name] != ""]
-        classes, counts = np.unique(known, return_counts=True)
-        if len(classes) < 2 or counts.max() < 2:
-            raise DataError(
-                f"expected {photos} of at least two classes of {name}, and two photos of one of these, got "
-                f"{len(known)} with a known {name} ({', '.join(classes) or 'none'}): add photos"
-            )

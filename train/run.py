@@ -26,13 +26,13 @@ from cbir.errors import CbirError
 from cbir.features import Features, extract_learned
 from cbir.gallery import Gallery
 from cbir.map import fit_map
-from cbir.pairs import LABELS, near_duplicate_groups, split_by_group
+from cbir.pairs import LABELS, check_pairs, near_duplicate_groups, split_by_group
 from cbir.similarity import DEFAULT_METHOD
 from train.cli import run_main
 from train.color_network import tune_color_network
 from train.embed import embed_dataset, read_photos, report_unreadable
 from train.evaluate import evaluate
-from train.fit import check_pairs, fit_methods
+from train.fit import fit_methods
 from train.judge_confidence import not_clothes_features
 from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
@@ -120,14 +120,12 @@ def train(config: Config) -> Bundle:
     tuned = np.zeros(len(is_test), bool)
     if config.tune_color:
         tuned[~is_test] = ~split_by_group(groups[~is_test], UNTUNED_SHARE, config.seed)
-    # Before minutes of tuning rather than after.
-    sides = {"test photos": is_test & in_gallery, "train photos": ~is_test & ~tuned}
-    if config.tune_color:
-        sides = {**sides, "photos to tune the color network on": tuned}
-    for name, rows in sides.items():
-        check_pairs({label: column[rows] for label, column in fit_labels.items()}, name)
+    # Here, and not only where pairs are sampled: before minutes of tuning rather than after.
+    check_pairs(fit_labels, is_test & in_gallery, "test photos")
+    check_pairs(fit_labels, ~is_test & ~tuned, "photos to fit on")
     color_network = None
     if config.tune_color:
+        check_pairs(fit_labels, tuned, "photos to tune the color network on")
         color_network = _tune_color(sources, fit_labels, tuned, config.seed)
         backbone = backbone.with_color_network(color_network)
         learned = _learned(sources, color_network)
