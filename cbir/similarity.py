@@ -492,7 +492,7 @@ SIMILARITIES: dict[str, Similarity] = {
         Similarity(
             "attributes_and_likeness",
             "Attributes and likeness",
-            "Attribute agreement together with general likeness: of the photos that match, the most alike come first.",
+            "Attribute agreement together with general likeness, in the proportions that pairs of photos taught it.",
             _encode_attributes_and_likeness,
             _compare_attributes_and_likeness,
             _fit_attributes_and_likeness,

@@ -275,8 +275,8 @@ LANGUAGES: dict[str, dict[str, str]] = {
         "map_results": "seus resultados",
         "map_label": "Mapa da coleção: um ponto por imagem, na sua cor",
         "method.attributes_and_likeness": "Atributos e semelhança",
-        "method.attributes_and_likeness.explanation": "Tipo e cor junto com a semelhança geral: entre as fotos que "
-        "coincidem, as mais parecidas vêm primeiro.",
+        "method.attributes_and_likeness.explanation": "Tipo e cor junto com a semelhança geral, nas proporções que "
+        "pares de fotos ensinaram.",
         "method.attribute_agreement": "Acordo de atributos",
         "method.attribute_agreement.explanation": "Quão provável é que as duas fotos mostrem o mesmo tipo e a mesma "
         "cor.",
