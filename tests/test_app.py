@@ -8,6 +8,7 @@ from PIL import Image
 
 from cbir.search import SearchOptions
 from tests.conftest import png, toy_photo
+from tests.test_page import page_call
 from train.not_clothes import not_clothes
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
@@ -222,6 +223,31 @@ def test_a_mistake_gives_one_clear_line(client, photo, toy_bundle, endpoint, arg
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert client.predict(0, api_name="/random")["id"]  # the app lives on
+
+
+@pytest.mark.parametrize("mark", [{}, {"meta": {"_type": "gradio.FileData"}}])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("search", lambda file: [file, ""]),
+        ("search_together", lambda file: [[file], []]),
+        ("search_many", lambda file: [[file]]),
+        ("compare", lambda file: [file]),
+        ("explain", lambda file: ["red_shirt/3.png", file]),
+    ],
+)
+def test_endpoints_read_only_uploads_and_errors_do_not_tell_which_files_there_are(url, tmp_path, name, data, mark):
+    (tmp_path / "there.png").write_bytes(png(toy_photo("red", "shirt", 99)))
+    parameters = httpx.get(url + "gradio_api/info").json()["named_endpoints"][f"/{name}"]["parameters"]
+    answers = set()
+    for file in ("there.png", "gone.png"):
+        given = data({"path": str(tmp_path / file), **mark})
+        defaults = [parameter["parameter_default"] for parameter in parameters[len(given) :]]
+        answers.add(str(page_call(url, name, given + defaults)))
+    assert len(answers) == 1
+    answer = answers.pop()
+    assert answer == "None" or "must be an uploaded file" in answer  # None: Gradio refused it, and tells nothing
+    assert str(tmp_path) not in answer
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", png(toy_photo("red", "shirt", 1))[:400]])

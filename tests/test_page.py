@@ -6,6 +6,7 @@ import io
 import json
 import re
 import warnings
+from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import pytest
@@ -260,3 +261,63 @@ def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_re
     assert "Mesma cor: quase com certeza não" in page_call(url, "pick", asked(picture_of(SHIRT)), event, "pt")[2]
     event["value"]["image"]["path"] = "/etc/passwd"
     assert "cannot be accessed" in page_call(url, "pick", asked(), event)
+
+
+def refusals(url, payload):
+    """What every event that takes photos answers to this one, called by its number: a set of lines."""
+    lines = set()
+    for values in (asked(payload), asked(None, [payload])):
+        for name, before in (("answer", []), ("refresh", []), ("show_tab", ["compare"]), ("show_tab", ["map"])):
+            lines.add(page_call(url, name, [*before, *values]))
+        event = {"index": 0, "value": {"image": {"path": page_call(url, "random_photo", [0, None])[0]["path"]}}}
+        lines.add(page_call(url, "pick", values, event))
+    return lines
+
+
+@pytest.mark.parametrize("mark", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_only_uploads_are_read_and_errors_do_not_tell_which_files_there_are(url, tmp_path, mark):
+    (tmp_path / "there.png").write_bytes(png(toy_photo("red", "shirt", 99)))
+    there = refusals(url, {"path": str(tmp_path / "there.png"), **mark})
+    assert there == refusals(url, {"path": str(tmp_path / "gone.png"), **mark})
+    # None: Gradio refused it, and tells browsers nothing.
+    assert there <= {None, "image must be an uploaded file: pass gradio_client.handle_file(path)"}
+
+
+def test_every_event_that_takes_photos_is_among_those_tested(url):
+    config = httpx.get(url + "config").json()
+    photo = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "photo")
+    taking = [d["api_name"] for d in config["dependencies"] if photo in d["inputs"] and d["backend_fn"]]
+    assert {re.sub(r"_\d+$", "", name) for name in taking} == {"answer", "refresh", "show_tab", "pick"}
+
+
+@pytest.mark.parametrize("path", ["x\0y", "a" * 5000, "~/x", "cbir/ui/page.js", "http://127.0.0.1/a", "/", ["x"], None])
+def test_odd_paths_are_refused_as_any(url, path):
+    assert page_call(url, "refresh", asked({"path": path})) in (
+        None,
+        "image must be an uploaded file: pass gradio_client.handle_file(path)",
+    )
+
+
+def test_a_link_among_the_uploads_leads_nowhere_else(url, upload, tmp_path):
+    (tmp_path / "there.png").write_bytes(png(toy_photo("red", "shirt", 99)))
+    link = Path(upload(toy_photo("red", "shirt", 98))["path"]).with_name("link.png")
+    link.unlink(missing_ok=True)
+    link.symlink_to(tmp_path / "there.png")
+    assert "must be an uploaded file" in page_call(url, "refresh", asked({"path": str(link)}))
+    link.unlink()
+
+
+def test_an_upload_is_one_with_and_without_gradios_mark(url, upload):
+    photo = upload(toy_photo("red", "shirt", 99))
+    marked = captions(page_call(url, "refresh", asked(photo)))
+    del photo["meta"]
+    assert captions(page_call(url, "refresh", asked(photo))) == marked
+
+
+@pytest.mark.parametrize("value", ["x", None, {}, {"image": "x"}, {"image": {"path": ["x"]}}])
+def test_a_click_on_nothing_is_no_bug(url, value):
+    assert "went wrong" not in page_call(url, "pick", asked(), {"index": 0, "value": value})
+
+
+def test_the_number_of_photos_is_limited(url, picture_of):
+    assert "at most 64 photos, got 65" in page_call(url, "refresh", asked(None, [picture_of(SHIRT)] * 65))

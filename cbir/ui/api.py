@@ -5,7 +5,6 @@ clients read the docstrings too.
 """
 
 import base64
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TypedDict
 
@@ -20,11 +19,9 @@ from cbir.pairs import TASKS
 from cbir.search import DEFAULT_K, DEFAULT_TASK, Crop, Photo, Retriever, SearchOptions, SearchResult
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
-from cbir.ui.handlers import checked_seed, default_method, upload_path
+from cbir.ui.handlers import checked_batch, checked_seed, default_method, upload_path
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
-
-MAX_BATCH = 64  # photos of one call: a batch holds a place of the queue until it is done
 
 
 class FoundJson(MatchJson):
@@ -166,7 +163,7 @@ class Endpoints:
         """
         options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         self.retriever.check(options)
-        photo, name = _photo(image, image_url)
+        photo, name = self._photo(image, image_url)
         return self._answer(self.retriever.search(photo, options, crop=_crop(crop)), name)
 
     @clear_errors
@@ -238,7 +235,7 @@ class Endpoints:
         """
         options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         self.retriever.check(options)
-        photos = [upload_path(image) for image in _batch(images or [])]
+        photos = [upload_path(image, self.thumbnails) for image in checked_batch(images or [])]
         return self._answer(self.retriever.search(photos, options, ids=ids or []))
 
     @clear_errors
@@ -275,9 +272,9 @@ class Endpoints:
         options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         self.retriever.check(options)
         answers: list[BatchItemJson] = []
-        for image in _batch(images):
+        for image in checked_batch(images):
             try:
-                photo, name = _photo(image, "")
+                photo, name = self._photo(image, "")
                 answers.append({"result": self._answer(self.retriever.search(photo, options), name), "error": None})
             except CbirError as error:
                 answers.append({"result": None, "error": str(error)})
@@ -332,7 +329,7 @@ class Endpoints:
         options = _options(
             DEFAULT_METHOD, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates
         )
-        photos, name = ([], None) if id and not image and not image_url else _photo(image, image_url)
+        photos, name = ([], None) if id and not image and not image_url else self._photo(image, image_url)
         query = self.retriever.query(photos, ids=[id] if id else [], crop=_crop(crop))
         return comparison_json(compare(self.retriever, query, options), self.retriever.bundle, name)
 
@@ -354,7 +351,7 @@ class Endpoints:
             query_id: id of the picture of the catalogue that was searched with instead.
             crop: the part of the photo that was searched with: left, top, right, bottom as fractions.
         """
-        photo = _photo(image, image_url)[0] if image or image_url else None
+        photo = self._photo(image, image_url)[0] if image or image_url else None
         found = explain(self.retriever, id, photo, query_id=query_id, crop=_crop(crop))
         words = Words()
         return {
@@ -406,6 +403,15 @@ class Endpoints:
         matches = [FoundJson(**match, thumbnail=self.thumbnails.url(match["id"])) for match in answer["matches"]]
         return SearchJson(**{**answer, "matches": matches})
 
+    def _photo(self, image: FileData | None, image_url: str) -> tuple[Photo, str | None]:
+        """The photo of a call, and what it is called."""
+        if image and image_url:
+            raise CbirError("expected a photo or its address, got both: give one")
+        if image_url:
+            return fetch_image(image_url), image_url
+        path = upload_path(image, self.thumbnails)
+        return path, image.get("orig_name")
+
 
 def _options(
     method: str,
@@ -421,23 +427,6 @@ def _options(
     return SearchOptions(
         method, match, k, types or (), colors or (), weight, other_colors, least_similar, hide_near_duplicates
     )
-
-
-def _photo(image: FileData | None, image_url: str) -> tuple[Photo, str | None]:
-    """The photo of a call, and what it is called."""
-    if image and image_url:
-        raise CbirError("expected a photo or its address, got both: give one")
-    if image_url:
-        return fetch_image(image_url), image_url
-    path = upload_path(image)
-    return path, image.get("orig_name")
-
-
-def _batch(images: Sequence[FileData]) -> Sequence[FileData]:
-    if not isinstance(images, list) or len(images) > MAX_BATCH:
-        got = len(images) if isinstance(images, list) else images
-        raise CbirError(f"expected a list of at most {MAX_BATCH} photos, got {got!r}")
-    return images
 
 
 def _crop(edges: list[float] | None) -> Crop | None:

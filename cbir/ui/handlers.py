@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.utils import get_upload_folder
 
 from cbir.compare import compare
 from cbir.errors import CbirError, ImageError, UnknownNameError
@@ -28,13 +29,35 @@ from cbir.ui.thumbnails import Thumbnails, file_url
 N_CATALOGUE = 18  # pictures shown while there is no query
 FILE_NAME = "apparel-search"  # of results that are saved
 N_REMEMBERED = 64  # queries whose features are kept
+MAX_BATCH = 64  # photos of one call: they are held at once, and a batch holds a place of the queue until it is done
 
 
-def upload_path(payload: object) -> str:
-    """Path of an uploaded file; only what Gradio checked to lie among its uploads gets through."""
-    if isinstance(payload, dict) and payload.get("meta") == {"_type": "gradio.FileData"} and payload.get("path"):
-        return payload["path"]
-    raise ImageError(Words()("not_uploaded" if payload else "no_photo"))
+def upload_path(payload: object, thumbnails: Thumbnails) -> str:
+    """Path of a file that was uploaded, or of a thumbnail.
+
+    Gradio checks only payloads that carry its mark, and browsers may send any: what counts is where the file lies.
+    The error is the same for every other path, so that nobody learns which files there are.
+    """
+    if not payload:
+        raise ImageError(Words()("no_photo"))
+    path = payload.get("path") if isinstance(payload, dict) else None
+    if isinstance(path, str) and path:
+        try:
+            resolved = Path(path).resolve()
+            uploads = Path(get_upload_folder()).resolve()
+        except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a null character
+            raise ImageError(Words()("not_uploaded")) from None
+        if thumbnails.id_at(str(resolved)) or uploads in resolved.parents:
+            return str(resolved)
+    raise ImageError(Words()("not_uploaded"))
+
+
+def checked_batch(files: object) -> list[object]:
+    """The files of one call, if these are a list that is not too long."""
+    if not isinstance(files, list) or len(files) > MAX_BATCH:
+        got = len(files) if isinstance(files, list) else files
+        raise CbirError(f"expected a list of at most {MAX_BATCH} photos, got {got!r}")
+    return files
 
 
 def checked_seed(seed: object) -> int:
@@ -148,10 +171,10 @@ class Handlers:
 
     def _asking(self, values: Sequence[object]) -> Asking:
         photo, more, crop, method, match, k, types, colors, weight, also = values
-        path = upload_path(photo) if photo else None
+        path = upload_path(photo, self.thumbnails) if photo else None
         item_id = self.thumbnails.id_at(path) or "" if path else ""
         asked = Asked(item_id, method, match, k, types or [], colors or [], weight, also or [], crop or "")
-        return Asking(path, [upload_path(file) for file in more or []], asked)
+        return Asking(path, [upload_path(file, self.thumbnails) for file in checked_batch(more or [])], asked)
 
     # --- choosing the query ---
 
@@ -171,7 +194,8 @@ class Handlers:
 
         One of the catalogue becomes the query; a result is told about.
         """
-        path = event.value["image"]["path"]
+        picture = event.value.get("image") if isinstance(event.value, dict) else None
+        path = upload_path(picture, self.thumbnails)
         item_id = self.thumbnails.id_at(path)
         if item_id is None:
             raise ImageError(Words()("no_photo"))
