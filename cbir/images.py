@@ -7,6 +7,7 @@ Pillow or of `warnings`, so any number of threads may load photos at once.
 
 import io
 import os
+import struct
 from collections.abc import Sequence
 from math import ceil, floor
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
+from cbir import headers
 from cbir.errors import ImageError
+from cbir.headers import Readable, exif_orientation
 
 MAX_BYTES = 25 * 2**20  # of the encoded file
 MAX_PIXELS = 64_000_000  # of the decoded photo, as the header gives it: above any phone's usual output
@@ -37,7 +40,6 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_ORIENTATION_TAG = 0x0112
 
 
 def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
@@ -70,10 +72,14 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
         raise ImageError(f"expected a photo as bytes, path or Pillow image, got {type(source).__name__}")
     if not data:
         raise ImageError(f"expected a photo, but {name} is empty (0 bytes): choose another file")
-    # Pillow scales PNG pixels to 8 bits, yet not the PNG's transparent color; byte 24 says from how many.
-    bit_depth = data[24] if data.startswith(b"\x89PNG") and len(data) > 24 else 8
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        readable = headers.read(data)
+    except (ValueError, IndexError, KeyError, struct.error) as error:
+        raise _damaged(name) from error
+    if readable is None:
+        raise _not_a_photo(name)
+    try:
+        image = Image.open(io.BytesIO(readable.data), formats=[readable.format])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(name, "far more") from None
     except UnidentifiedImageError:
@@ -81,7 +87,7 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
     except Exception as error:  # decoders fed with arbitrary bytes raise nearly anything
         raise _damaged(name) from error
     with image:
-        return _decode(image, name, bit_depth, is_ours=True)
+        return _decode(image, name, readable)
 
 
 def crop_image(image: Image.Image, crop: Sequence[float]) -> Image.Image:
@@ -142,10 +148,10 @@ def _read(path: Path, name: str) -> bytes:
     return data
 
 
-def _decode(image: Image.Image, name: str, bit_depth: int = 8, is_ours: bool = False) -> Image.Image:
+def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> Image.Image:
     """Check the size, decode, and bring any mode to upright, small, opaque sRGB.
 
-    `is_ours`: nobody else holds `image`, so it may be changed in place.
+    `readable` is the file that `image` was opened from, by nobody else; None for an image that somebody else holds.
     """
     width, height = image.size
     if width < 1 or height < 1:
@@ -153,13 +159,15 @@ def _decode(image: Image.Image, name: str, bit_depth: int = 8, is_ours: bool = F
     if width * height > MAX_PIXELS:
         raise _too_many_pixels(name, f"{width} x {height}")
     try:
-        if is_ours:
+        if readable:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; other formats ignore this.
             image.draft(None, _fitting(image.size, MAX_SIDE))
         image.load()
-        orientation = _orientation(image)  # after load: TIFF turns itself then, PNG may end with its EXIF
-        profile = image.info.get("icc_profile")
-        small = _shrunk(_plain_mode(image, bit_depth), MAX_SIDE)
+        orientation = readable.orientation if readable else 1
+        if orientation == 1:
+            orientation = exif_orientation(image.info.get("exif") or b"")  # after load: PNG may end with its EXIF
+        profile = (readable and readable.profile) or image.info.get("icc_profile")
+        small = _shrunk(_plain_mode(image, readable.bit_depth if readable else 8), MAX_SIDE)
         alpha = small.getchannel("A") if small.mode in ("LA", "RGBA") else None
         colors = _srgb(small.convert(small.mode[:-1]) if alpha else small, profile)
         result = colors
@@ -241,14 +249,6 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _orientation(image: Image.Image) -> int | None:
-    """EXIF orientation, or None where there is none or the EXIF block is broken."""
-    try:
-        return image.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # a photo with unreadable metadata is still a photo
-        return None
-
-
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
     """The image itself where it fits into side x side, else a smaller one."""
     size = _fitting(image.size, side)
@@ -280,9 +280,7 @@ def _too_many_pixels(name: str, came: str) -> ImageError:
 
 
 def _not_a_photo(name: str) -> ImageError:
-    return ImageError(
-        f"expected a photo ({_FORMAT_NAMES}), but {name} is none that can be read: save it as JPEG or PNG"
-    )
+    return ImageError(f"expected a photo ({_FORMAT_NAMES}), but {name} is not one of them: save it as JPEG or PNG")
 
 
 def _damaged(name: str) -> ImageError:

@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Each may import those before it.
 ORDER = [
-    *("errors", "cache", "hub", "fetch", "images", "color_network", "backbones", "color", "features", "pairs"),
-    *("similarity", "confidence", "map", "gallery", "index", "metrics", "bundle", "search", "explain", "compare"),
-    *("export", "doctor", "ui"),
+    *("errors", "cache", "hub", "fetch", "headers", "images", "color_network", "backbones", "color", "features"),
+    *("pairs", "similarity", "confidence", "map", "gallery", "index", "metrics", "bundle", "search", "explain"),
+    *("compare", "export", "doctor", "ui"),
 ]
 
 

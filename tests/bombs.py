@@ -1,0 +1,101 @@
+"""Small files that make decoders take gigabytes or minutes, each by a way of its own."""
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+
+from PIL import Image
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    """The picture as a file."""
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def photo() -> Image.Image:
+    """A small picture to hide things in: red, its top left corner blue."""
+    image = Image.new("RGB", (64, 48), (200, 30, 40))
+    image.paste((40, 60, 190), (0, 0, 16, 16))
+    return image
+
+
+def tiff(entries: list[tuple], rest: bytes = b"", big: bool = False) -> bytes:
+    """A little-endian TIFF of one directory of (tag, type, count, value), at the end, behind `rest` at 16."""
+    head = b"II+\0\x08\0\0\0" if big else b"II*\0"
+    form, number, last = ("<HHQQ", "<Q", 8) if big else ("<HHII", "<H", 4)
+    start = struct.pack("<Q" if big else "<I", 16 + len(rest))
+    directory = struct.pack(number, len(entries)) + b"".join(struct.pack(form, *entry) for entry in entries)
+    return (head + start).ljust(16, b"\0") + rest + directory + bytes(last)
+
+
+def grey_tiff(side: int = 8, compression: int = 1, strips: Sequence[tuple] = ()) -> list[tuple]:
+    """Entries of a grey picture; without others of one raw strip at 16."""
+    values = [(256, 3, 1, side), (257, 3, 1, side), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1)]
+    return [*values, *(strips or ((273, 4, 1, 16), (278, 3, 1, side), (279, 4, 1, side * side)))]
+
+
+def shared_tags(n: int = 3000, kind: int = 7, n_bytes: int = 2**20, first: int = 1000, big: bool = False) -> bytes:
+    """A TIFF of 8 x 8 pixels with n tags that share their bytes; it is EXIF too."""
+    size = {7: 1, 3: 2, 4: 4, 5: 8}[kind]
+    tags = [(first + i, kind, n_bytes // size, 16) for i in range(n)]
+    return tiff(sorted(grey_tiff() + tags), bytes(n_bytes), big)
+
+
+def in_jpeg(exif: bytes) -> bytes:
+    """A JPEG with EXIF of any length, as Pillow joins it from segments."""
+    jpeg = encoded(photo(), "JPEG")
+    segments = (exif[i : i + 65_000] for i in range(0, len(exif), 65_000))
+    parts = (b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in segments)
+    return jpeg[:2] + b"".join(parts) + jpeg[2:]
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk with its checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def in_png(exif: bytes, is_last: bool = False) -> bytes:
+    """A PNG with EXIF, before the pixels or behind them."""
+    png = encoded(photo(), "PNG")
+    at = len(png) - 12 if is_last else 33
+    return png[:at] + png_chunk(b"eXIf", exif) + png[at:]
+
+
+def jpeg_with_view(n: int = 3000) -> bytes:
+    """A JPEG whose list of further views is such a directory."""
+    jpeg = encoded(photo(), "JPEG")
+    body = b"MPF\0" + shared_tags(n, n_bytes=2**14)[:65_000]
+    return jpeg[:2] + b"\xff\xe2" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+def long_comment(n_bytes: int = 20 * 2**20) -> bytes:
+    """A GIF with a comment in small blocks, each of which is appended to a copy of those before."""
+    gif = encoded(photo(), "GIF")
+    palette = 13 + 3 * 2 ** ((gif[10] & 7) + 1)
+    comment = b"!\xfe" + (b"\xff" + bytes(255)) * (n_bytes // 256) + b"\0"
+    return gif[:palette] + comment + gif[palette:]
+
+
+TAGS = {
+    "tags.tif": lambda: shared_tags(),
+    "tags_big.tif": lambda: shared_tags(big=True),
+    "tags_of_pixels.tif": lambda: tiff(
+        [(tag, 7, 2**20, 16) for tag in (254, 266, 284, 292, 293, 317, 320, 332, 338, 339, 347, 530)], bytes(2**20)
+    ),
+    "strips.tif": lambda: tiff(grey_tiff(strips=((273, 4, 2**20, 16), (279, 4, 2**20, 16))), bytes(2**22)),
+    "shared_strips.tif": lambda: tiff(
+        grey_tiff(250, 5, ((273, 4, 250, 16), (278, 3, 1, 1), (279, 4, 250, 1016))),
+        struct.pack("<500I", *[16] * 250, *[2**20] * 250) + bytes(2**20),
+    ),
+    "tags.jpg": lambda: in_jpeg(shared_tags()),
+    "rationals.jpg": lambda: in_jpeg(shared_tags(1, 5, 16 * 2**20, 282)),
+    "views.jpg": lambda: jpeg_with_view(),
+    "tags.png": lambda: in_png(shared_tags()),
+    "tags_last.png": lambda: in_png(shared_tags(), is_last=True),
+    "tags.webp": lambda: encoded(photo(), "WEBP", exif=b"Exif\0\0" + shared_tags()),
+    "tags.avif": lambda: encoded(photo(), "AVIF", exif=b"Exif\0\0" + shared_tags()),
+    "comment.gif": lambda: long_comment(),
+}

@@ -1,0 +1,123 @@
+"""Files made to take all memory or time: each is read or refused, in little of both."""
+
+import contextlib
+import io
+import struct
+import sys
+
+import pytest
+from PIL import Image
+
+from cbir.errors import ImageError
+from cbir.headers import exif_orientation, read
+from cbir.images import load_image
+from tests import bombs
+from tests.bombs import encoded, photo
+from tests.test_images import assert_close, pixel
+
+if sys.platform != "linux":
+    pytest.skip("limits a process as Linux does", allow_module_level=True)
+
+from tests.limited import MAX_MB, load_all
+
+
+def answers(makers, tmp_path, seconds=60):
+    """What comes of each bomb in a limited process, and the check that it took little memory."""
+    for name, make in makers.items():
+        (tmp_path / name).write_bytes(make())
+    loaded = load_all([tmp_path / name for name in makers], seconds)
+    assert [took for took in loaded if took["mb"] >= MAX_MB] == []
+    return {took["file"]: took["answer"] for took in loaded}
+
+
+# --- tags that share their bytes
+
+
+def test_tags_that_share_their_bytes(tmp_path):
+    loaded = answers(bombs.TAGS, tmp_path)
+    refused = {name for name, answer in loaded.items() if "damaged or cut short" in answer}
+    assert refused == {"tags_of_pixels.tif", "strips.tif", "shared_strips.tif"}  # what a decoder has to see
+    assert loaded.pop("tags.tif") == loaded.pop("tags_big.tif") == "8 x 8"
+    assert {loaded[name] for name in loaded.keys() - refused} == {"64 x 48"}
+
+
+@pytest.mark.parametrize("name", ["tags.jpg", "tags.png", "tags_last.png", "tags.webp", "tags.avif"])
+def test_photos_with_refused_metadata_look_as_they_do_without(name):
+    image = load_image(bombs.TAGS[name]())
+    assert_close(pixel(image, 40, 30), (200, 30, 40), 12)
+    assert_close(pixel(image, 5, 5), (40, 60, 190), 12)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF"])
+def test_decoders_see_no_metadata(format):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "secret of EXIF"
+    options = {} if format == "GIF" else {"exif": exif}
+    if format in ("JPEG", "WEBP", "AVIF"):
+        options["xmp"] = b"<x:xmpmeta>tiff:Orientation='6'</x:xmpmeta>"
+    if format in ("JPEG", "GIF"):
+        options["comment"] = b"secret of a comment"
+    readable = read(encoded(photo(), format, **options))
+    assert readable.orientation == (1 if format in ("GIF", "AVIF") else 6)
+    image = Image.open(io.BytesIO(readable.data), formats=[format])
+    image.load()
+    assert not {"comment", "xmp", "mp", "photoshop"} & set(image.info) or format == "AVIF"
+    assert not image.getexif().get(0x010E)
+    assert image.convert("RGB").tobytes() == Image.open(io.BytesIO(readable.data)).convert("RGB").tobytes()
+    if format in ("PNG", "GIF", "TIFF"):
+        assert image.convert("RGB").tobytes() == photo().tobytes()
+
+
+# --- orientation
+
+
+def exif_with(order, kind, count, value):
+    form = "<" if order == "II" else ">"
+    number = struct.pack(form + ("H" if kind == 3 else "I"), value).ljust(4, b"\0")
+    return order.encode() + struct.pack(form + "HIHHHI", 42, 8, 1, 0x0112, kind, count) + number + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize(
+    ("kind", "count", "value", "expected"),
+    [(3, 1, 6, 6), (3, 1, 8, 8), (3, 1, 9, 1), (3, 1, 0, 1), (3, 2, 6, 1), (4, 1, 6, 1), (99, 1, 6, 1)],
+)
+def test_orientation_is_one_short_number(order, kind, count, value, expected):
+    assert exif_orientation(b"Exif\0\0" + exif_with(order, kind, count, value)) == expected
+    assert exif_orientation(exif_with(order, kind, count, value)) == expected
+
+
+@pytest.mark.parametrize("length", range(22))
+def test_orientation_of_cut_exif_is_none(length):
+    assert exif_orientation(exif_with("II", 3, 1, 6)[:length]) == 1
+
+
+def test_orientation_of_exif_that_leads_elsewhere_is_none():
+    for start in (0, 7, 2**31, 2**32 - 1):
+        assert exif_orientation(b"II*\0" + struct.pack("<I", start) + bytes(20)) == 1
+    assert exif_orientation(b"II*\0\x08\0\0\0\xff\xff" + bytes(24)) == 1
+
+
+@pytest.mark.parametrize(("mode", "big", "start"), [("L", False, "II*"), ("L", True, "II+"), ("I;16B", False, "MM")])
+def test_tiff_of_either_order_and_size_is_upright(mode, big, start):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.new(mode, (64, 48)), "TIFF", exif=exif, big_tiff=big)
+    assert data.startswith(start.encode())
+    assert load_image(data).size == (48, 64)
+
+
+def test_a_tiff_in_which_pillow_finds_another_directory_is_refused():
+    with pytest.raises(ImageError, match="is not one of them"):
+        load_image(encoded(Image.new("I;16B", (64, 48)), "TIFF", big_tiff=True))
+
+
+# --- damage
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_every_cut_of_a_file_is_read_or_refused(format):
+    data = encoded(photo(), format)
+    for length in range(len(data)):
+        with contextlib.suppress(ImageError):
+            load_image(data[:length])
