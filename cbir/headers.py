@@ -8,11 +8,18 @@ what shows, pixels and colors, and finds the orientation itself. Nothing here de
 import re
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_PARTS = 100_000  # segments, chunks, blocks, strips or tiles of a file; ordinary files of 25 MB have some thousands
 MAX_PROFILE = 4 * 2**20  # bytes of a color profile; those of printing presses have 3 MB
 MAX_TAG = 2**19  # bytes of one tag of a TIFF; the largest is a palette of 65,536 colors
+
+# A progressive JPEG of a camera or a web site goes over its picture in about 10 scans, and a decoder over all blocks of
+# each, however few bytes it has. 14 million blocks are 10 scans of 64 megapixels, colors at full resolution; 20 million
+# take a second. libtiff stops at the 100th scan too.
+MAX_SCANS = 100
+MAX_SCANNED_BLOCKS = 20_000_000
 
 # Pillow's names of the formats, and how their files begin.
 _MAGIC = {
@@ -24,6 +31,10 @@ _MAGIC = {
     "TIFF": rb"II[*+]\0|MM\0\*",  # not MM\0+: Pillow would look for the directory elsewhere
     "AVIF": rb"....ftyp(avif|avis|mif1|msf1)",
 }
+
+
+class TooMuchError(Exception):
+    """To decode this file would take too much time or memory; the text says what it has."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,8 @@ def read(data: bytes) -> Readable | None:
         None where it is no photo of a known format.
 
     Raises:
-        ValueError, IndexError, struct.error: the file is damaged or cut short.
+        TooMuchError: a decoder would need too much time or memory.
+        ValueError, LookupError, struct.error: the file is damaged or cut short.
     """
     readers = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "TIFF": _tiff, "AVIF": _avif}
     for name, magic in _MAGIC.items():
@@ -80,13 +92,18 @@ def _known(orientation: tuple[int, ...]) -> int:
 # What begins a segment: no stuffed zero, and neither a restart (D0 to D7) nor TEM (01), which have no length.
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP14, _COMMENT = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive
+_OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}  # lossless or arithmetic: no browser shows these
 
 
-def _jpeg(data: bytes) -> Readable:
+def _jpeg(data: bytes) -> Readable | None:
     kept, exif, at = [data[:2]], b"", 2
     for _ in range(MAX_PARTS):
         marker, start, end = _segment(data, at)
+        if marker in _OTHER_FRAMES:
+            return None
         if marker == _SOS:
+            _check_scans([data])
             return Readable("JPEG", b"".join([*kept, data[start:]]), exif_orientation(exif))
         body = data[start + 4 : end]
         if marker == _APP1 and body.startswith(b"Exif\0\0") and not exif:
@@ -111,6 +128,51 @@ def _segment(data: bytes, at: int) -> tuple[int, int, int]:
     if end < start + 4 or end > len(data):
         raise ValueError("segment cut short")
     return marker, start, end
+
+
+def _check_scans(jpegs: Iterable[bytes]) -> None:
+    """Raises where scans are more work than those of any camera."""
+    n_scans, n_blocks = 0, 0
+    for jpeg in jpegs:
+        for n in _scans(jpeg):
+            n_scans += 1
+            n_blocks += n
+            if n_scans > MAX_SCANS or n_blocks > MAX_SCANNED_BLOCKS:
+                raise TooMuchError("too many scans")
+        n_scans = 0
+
+
+def _scans(jpeg: bytes) -> Iterator[int]:
+    """The number of blocks in each scan, found as a decoder does. The last may be cut short: that, decoders tell."""
+    blocks: dict[int, int] = {}
+    at = 2
+    for _ in range(MAX_PARTS):
+        try:
+            marker, start, at = _segment(jpeg, at)
+        except ValueError:
+            return
+        body = jpeg[start + 4 : at]
+        if marker == _EOI:
+            return
+        if marker in _FRAMES:
+            blocks = _blocks(body)
+        elif marker == _SOS:
+            yield sum(blocks[component] for component in body[1 : 1 + 2 * body[0] : 2])
+    raise ValueError("too many segments")
+
+
+def _blocks(frame: bytes) -> dict[int, int]:
+    """How many blocks of 8 x 8 samples each component of a JPEG has, edges filled up."""
+    height, width, n = struct.unpack_from(">HHB", frame, 1)
+    components = [(frame[at], frame[at + 1] >> 4, frame[at + 1] & 15) for at in range(6, 6 + 3 * n, 3)]
+    most_across, most_down = max(x for _, x, _ in components), max(y for _, _, y in components)
+    if not most_across or not most_down:
+        raise ValueError("no samples")
+    units = -(-width // (8 * most_across)) * -(-height // (8 * most_down))
+    blocks: dict[int, int] = {}
+    for component, x, y in components:
+        blocks[component] = max(blocks.get(component, 0), units * x * y)
+    return blocks
 
 
 # --- PNG
@@ -211,6 +273,7 @@ _TYPES = {1: "s", 2: "s", 3: "H", 4: "I", 5: "Q", 6: "b", 7: "s", 8: "h", 9: "i"
 _TYPES |= {16: "Q", 17: "q", 18: "Q"}
 _BYTE, _SHORT, _LONG, _UNDEFINED, _LONG8 = 1, 3, 4, 7, 16
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _ORIENTATION, _PROFILE = 273, 279, 324, 325, 274, 34675
+_COMPRESSION, _IS_JPEG = 259, 7
 # Tags that say where the pixels are and what they mean.
 _LISTS = {_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES}
 _PIXELS = _LISTS | {254, 256, 257, 258, 259, 262, 266, 277, 278, 284, 292, 293, 317, 320, 322, 323, 332, 338, 339, 347}
@@ -284,6 +347,10 @@ def _tiff(data: bytes) -> Readable:
         or sum(directory.values(_STRIP_BYTES) + directory.values(_TILE_BYTES)) > len(data)
     ):
         raise ValueError("more declared than the file holds")
+    if directory.values(_COMPRESSION) == (_IS_JPEG,):
+        for starts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
+            places = zip(directory.values(starts), directory.values(sizes), strict=True)
+            _check_scans(data[start : start + size] for start, size in places)
     kind, count, _ = directory.entries.get(_ORIENTATION, (0, 0, b""))
     orientation = directory.values(_ORIENTATION) if kind in (_SHORT, _LONG) and count == 1 else ()
     kind, count, _ = directory.entries.get(_PROFILE, (0, 0, b""))

@@ -18,7 +18,7 @@ from PIL.Image import Resampling, Transpose
 
 from cbir import headers
 from cbir.errors import ImageError
-from cbir.headers import Readable, exif_orientation
+from cbir.headers import Readable, TooMuchError, exif_orientation
 
 MAX_BYTES = 25 * 2**20  # of the encoded file
 MAX_PIXELS = 64_000_000  # of the decoded photo, as the header gives it: above any phone's usual output
@@ -74,7 +74,9 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
         raise ImageError(f"expected a photo, but {name} is empty (0 bytes): choose another file")
     try:
         readable = headers.read(data)
-    except (ValueError, IndexError, KeyError, struct.error) as error:
+    except TooMuchError as error:
+        raise ImageError(f"expected a photo as cameras make it, but {name} has {error}: save it anew as JPEG") from None
+    except (ValueError, LookupError, struct.error) as error:
         raise _damaged(name) from error
     if readable is None:
         raise _not_a_photo(name)

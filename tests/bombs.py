@@ -99,3 +99,49 @@ TAGS = {
     "tags.avif": lambda: encoded(photo(), "AVIF", exif=b"Exif\0\0" + shared_tags()),
     "comment.gif": lambda: long_comment(),
 }
+
+
+# --- scans
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    """A segment of a JPEG."""
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+def bits(text: str) -> bytes:
+    """Bits as the data of a scan."""
+    text += "1" * (-len(text) % 8)
+    return int(text, 2).to_bytes(len(text) // 8).replace(b"\xff", b"\xff\0")
+
+
+def many_scans(n: int, width: int = 8000, height: int = 7992, between: bytes = b"") -> bytes:
+    """A progressive grey JPEG of n scans, all but the first of which leave every block as it is."""
+    n_blocks = -(-width // 8) * -(-height // 8)
+    one_code = b"\x01" + bytes(15)  # a Huffman table of one code: a 0
+    start = segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC2, struct.pack(">BHHB", 8, height, width, 1) + b"\1\x11\0")
+    # DC: no difference. AC: the end of band for the next 16,384 blocks and as many more as 14 bits say.
+    start += segment(0xC4, b"\0" + one_code + b"\0") + segment(0xC4, b"\x10" + one_code + b"\xe0")
+    first = segment(0xDA, b"\1\1\0\0\0\0") + bits("0" * n_blocks)
+    codes = ""
+    for at in range(0, n_blocks, 2**15 - 1):
+        codes += "0" + format(max(0, min(2**15 - 1, n_blocks - at) - 2**14), "014b")
+    second = segment(0xDA, b"\1\1\0\1\x3f\1") + bits(codes)
+    refinement = segment(0xDA, b"\1\1\0\1\x3f\x10") + bits(codes)
+    return b"\xff\xd8" + start + first + second + (between + refinement) * (n - 2) + b"\xff\xd9"
+
+
+def in_tiff(jpeg: bytes, width: int, height: int) -> bytes:
+    """A grey JPEG as the only strip of a TIFF."""
+    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 7), (262, 3, 1, 1)]
+    return tiff([*entries, (273, 4, 1, 16), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, len(jpeg))], jpeg)
+
+
+SCANS = {
+    "scans.jpg": lambda: many_scans(1000),
+    "scans_between_comments.jpg": lambda: many_scans(1000, between=segment(0xFE, b"\xff\xd9")),
+    "scans_between_garbage.jpg": lambda: many_scans(1000, between=b"\xff\x01\xff\xd0\0\xff\xff\0"),
+    "scans_not_too_many.jpg": lambda: many_scans(90),
+    "scans_of_a_strip.jpg": lambda: many_scans(50_000, 8, 8),
+    "scans.tif": lambda: in_tiff(many_scans(99, 8000, 7992), 8000, 7992),
+}

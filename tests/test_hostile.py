@@ -68,6 +68,37 @@ def test_decoders_see_no_metadata(format):
         assert image.convert("RGB").tobytes() == photo().tobytes()
 
 
+# --- scans
+
+
+def test_jpegs_of_too_many_scans_are_refused_unread(tmp_path):
+    loaded = answers(bombs.SCANS, tmp_path)
+    assert {name for name, answer in loaded.items() if "too many scans" in answer} == bombs.SCANS.keys()
+
+
+@pytest.mark.parametrize("n", [2, 10, 99])
+def test_jpegs_of_some_scans_are_read(n):
+    data = bombs.many_scans(n, 80, 40)
+    assert data.count(b"\xff\xda") == n
+    assert load_image(data).size == (80, 40)
+    assert load_image(bombs.in_tiff(data, 80, 40)).size == (80, 40)
+
+
+def test_what_encoders_make_has_few_scans():
+    noise = Image.effect_noise((640, 480), 80)
+    for image in (noise, noise.convert("RGB"), noise.convert("CMYK")):
+        data = encoded(image, "JPEG", progressive=True, quality=95, subsampling=0)
+        assert data.count(b"\xff\xda") <= 24
+        assert load_image(data).size == (640, 480)
+
+
+@pytest.mark.parametrize("marker", [0xC3, 0xC9, 0xCA])
+def test_jpegs_that_no_browser_shows_are_refused(marker):
+    data = encoded(photo(), "JPEG").replace(b"\xff\xc0", bytes([0xFF, marker]))
+    with pytest.raises(ImageError, match="is not one of them"):
+        load_image(data)
+
+
 # --- orientation
 
 
