@@ -15,12 +15,12 @@ from collections.abc import Callable
 from threadpoolctl import threadpool_limits
 
 from cbir.bundle import open_bundle
-from cbir.color import describe_color
 from cbir.explain import explain
+from cbir.features.color_descriptor import describe_color
 from cbir.images import load_image
 from cbir.search import Query, Retriever, SearchOptions
 from train.cli import run_main
-from train.tables import markdown
+from train.evaluation.markdown import markdown
 
 
 def milliseconds(work: Callable[[int], object], repeats: int) -> float:

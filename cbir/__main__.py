@@ -18,7 +18,7 @@ from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.doctor import PROBLEM, examine, report
 from cbir.errors import CbirError
 from cbir.export import to_csv, to_json, write_result
-from cbir.pairs import TASKS
+from cbir.labels import TASKS
 from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchOptions, SearchResult
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES
 

@@ -5,7 +5,7 @@
     features.safetensors  embedding (g, d), color (g, c) and, of a color network, learned (g, l), float16, in the same
                           order
     color_network.onnx    the color network; absent where there is none
-    methods.safetensors   the arrays of fitted methods, named <method>/<array>, and of `familiarity` (cbir.confidence)
+    methods.safetensors   the arrays of fitted methods, named <method>/<array>, and of `familiarity` (cbir.familiarity)
     <method>.<key>.onnx   the forests
     report.json           how good the methods are (train.evaluate); may be absent
 
@@ -32,13 +32,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cbir import hub
-from cbir.backbones import Backbone, load_backbone
-from cbir.color import COLOR_DIM, COLOR_VERSION
-from cbir.color_network import ColorNetwork
 from cbir.errors import BundleError, HubUnreachableError
 from cbir.features import Features
+from cbir.features.backbone import Backbone, load_backbone
+from cbir.features.color_descriptor import COLOR_DIM, COLOR_VERSION
+from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 from cbir.similarity import SIMILARITIES, Model
 
 FORMAT = "apparel-cbir-bundle"
@@ -64,9 +64,9 @@ class Bundle:
         models: fitted methods by name.
         manifest: what made it; keys as `save_bundle` writes them, of which `backbone` and `dataset` come from whoever
             made the bundle.
-        familiarity: tells photos of clothes from others, see `cbir.confidence`; None where that was not fitted.
+        familiarity: tells photos of clothes from others, see `cbir.familiarity`; None where that was not fitted.
         report: how good the methods are, as `train.evaluate` writes it; None where they were not judged.
-        color_network: tells colors, beside the descriptor of `cbir.color`; None where none was learned.
+        color_network: tells colors, beside the color descriptor; None where none was learned.
         notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
         repo: `user/repo` on the Hub that it came from; None for one that did not.
         loaded_revision: the commit, or hash of the manifest, that it was loaded as; None for one made in memory.

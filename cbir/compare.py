@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 from cbir.search import DEFAULT_OPTIONS, Query, QueryLabels, Retriever, SearchOptions, SearchResult
 
 PERSISTENCE = 0.9  # of `rank_biased_overlap`: the first ten ranks then make up 86 % of it

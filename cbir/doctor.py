@@ -8,10 +8,10 @@ from importlib import metadata
 from pathlib import Path
 
 from cbir import hub
-from cbir.backbones import weights_at_hand
 from cbir.bundle import Bundle, load_bundle_backbone, open_bundle
-from cbir.cache import cache_root
 from cbir.errors import CbirError, HubUnreachableError
+from cbir.features.backbone import weights_at_hand
+from cbir.files import cache_root
 from cbir.search import Retriever
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"

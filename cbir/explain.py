@@ -3,25 +3,21 @@
 Legend: h x w regions of a photo.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from cbir.backbones import Box
 from cbir.errors import BackboneError, CbirError
 from cbir.features import extract
+from cbir.features.backbone import Box
 from cbir.images import crop_image, load_image
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 from cbir.search import Crop, Photo, Retriever
 from cbir.similarity import attribute_posteriors
 
 EXACT_WITHIN = 0.02  # of the cosine: half precision, and the JPEG of a thumbnail
-HEAT = (249, 115, 22)  # orange on grey differs in lightness and hue, also for the color-blind
-HEAT_ALPHA = 0.8
-HEAT_SIDE = 320  # pixels, the longest side of a picture with its heat map
 
 
 @dataclass(frozen=True)
@@ -124,33 +120,6 @@ def explain(
         return Explanation(evidence, likeness, None, None, False)
     is_exact = all(abs(float(heat.values.sum()) - likeness) <= EXACT_WITHIN for heat in (query_map, item_map))
     return Explanation(evidence, likeness, query_map, item_map, is_exact)
-
-
-def overlay(heat: HeatMap) -> Image.Image:
-    """The photo in grey, with what makes it alike in orange.
-
-    The region that adds most is the most orange; what adds nothing or less than nothing stays grey.
-
-    Returns:
-        RGB, the longest side at most `HEAT_SIDE`.
-    """
-    image = heat.image.copy()
-    image.thumbnail((HEAT_SIDE, HEAT_SIDE))
-    values = np.maximum(heat.values, 0)
-    shares = Image.fromarray((values / (values.max() or 1) * 255).astype(np.uint8))
-    left, top, right, bottom = (round(edge * length) for edge, length in zip(heat.box, 2 * image.size, strict=True))
-    mask = Image.new("L", image.size)
-    mask.paste(shares.resize((max(right - left, 1), max(bottom - top, 1)), Image.Resampling.BILINEAR), (left, top))
-    mask = mask.point(lambda share: round(share * HEAT_ALPHA))
-    grey = image.convert("L").convert("RGB")
-    return Image.composite(Image.new("RGB", image.size, HEAT), grey, mask)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    """Encodes a picture."""
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return file.getvalue()
 
 
 def _heat_map(retriever: Retriever, image: Image.Image, direction: np.ndarray) -> HeatMap:

@@ -12,7 +12,7 @@ from typing import TypedDict
 from cbir.bundle import Bundle
 from cbir.compare import Comparison
 from cbir.errors import CbirError
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 from cbir.search import Match, SearchResult
 
 CSV_COLUMNS = ("query", "rank", "id", "score", *LABELS, "method", "match", "bundle", "revision")

@@ -11,7 +11,7 @@ import numpy as np
 
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from cbir.backbones import Backbone
 from cbir.bundle import Bundle, load_bundle_backbone
-from cbir.confidence import EVEN, familiarity
 from cbir.errors import BundleError, CbirError, UnknownNameError
-from cbir.features import Features, extract
+from cbir.familiarity import EVEN, familiarity
+from cbir.features import NEAR_DUPLICATE, Features, extract, unit
+from cbir.features.backbone import Backbone
 from cbir.images import crop_image, load_image
-from cbir.pairs import LABELS, NEAR_DUPLICATE, TASKS, Task
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors, unit
+from cbir.labels import LABELS, TASKS, Task
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors
 
 DEFAULT_TASK = "both"
 DEFAULT_K = 12
@@ -130,7 +130,7 @@ class SearchResult:
         seconds: time taken from the decoded query to the matches.
         query_id: the gallery item that was the query; None for a photo from outside, or for several.
         options: what the search was asked to do.
-        is_confident: whether the best match deserves to be shown as one, see `cbir.confidence`; true where there are
+        is_confident: whether the best match deserves to be shown as one, see `cbir.familiarity`; true where there are
             no matches or the least similar were asked for.
     """
 
@@ -265,7 +265,7 @@ class Retriever:
         """
         method = self._method(options)
         if options.weight is not None and not method.is_learned:
-            raise CbirError(f"{method.label} does not tell type from color: choose a learned method, or give no weight")
+            raise CbirError(f"{method.title} does not tell type from color: choose a learned method, or give no weight")
         self.gallery.selection(options.types, options.colors)
 
     def query(self, images: Photo | Sequence[Photo], *, ids: Sequence[str] = (), crop: Crop | None = None) -> Query:

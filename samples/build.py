@@ -2,7 +2,7 @@
 
     python -m samples.build --photos DIR
 
-Draws nothing: `samples.draw` does. The methods are fitted on the drawings and on the photos of `DIR`, folders
+Draws nothing: `samples.drawing.draw` does. The methods are fitted on the drawings and on the photos of `DIR`, folders
 `<type>/` of CC0 phone photos, so that they are good on real photos too; the photos themselves go nowhere.
 `cc0_colors.csv` tells their colors, as seen by eye; "other" stands for a color outside the vocabulary.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from cbir.bundle import EMBEDDED
 from train import run
 from train.cli import run_main
+from train.evaluation.markdown import tables
 from train.prepare_data import COLORS
-from train.tables import tables
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 COLORS_SEEN = Path(__file__).parent / "cc0_colors.csv"

@@ -17,15 +17,15 @@ from typing import Any
 
 from cbir.bundle import EMBEDDED, load_bundle, load_bundle_backbone, save_bundle
 from cbir.errors import BundleError
-from cbir.pairs import TASKS
+from cbir.labels import TASKS
 from cbir.similarity import SIMILARITIES
 from samples.build import with_seen_colors
 from train.cli import run_main, write_section
-from train.embed import embed_dataset
+from train.data.embed import embed_dataset
 from train.evaluate import evaluate_elsewhere
+from train.evaluation.markdown import figure, markdown, percent
 from train.photos import index_folder
 from train.prepare_data import read_dataset
-from train.tables import figure, markdown, percent
 
 COLORS_SEEN = Path(__file__).parent / "queries_colors.csv"
 
@@ -37,9 +37,9 @@ def table(found: list[dict[str, Any]]) -> str:
         found: sections "elsewhere" of a report.
     """
     columns = [(part, task) for part in found for task in TASKS if part["n_queries"][task]]
-    header = ["method", *(f"{p['gallery']}: {TASKS[t].label.lower()} ({p['n_queries'][t]})" for p, t in columns)]
+    header = ["method", *(f"{p['gallery']}: {TASKS[t].title.lower()} ({p['n_queries'][t]})" for p, t in columns)]
     rows = [
-        [SIMILARITIES[name].label, *(figure(p["retrieval"][name][t]["precision@10"]) for p, t in columns)]
+        [SIMILARITIES[name].title, *(figure(p["retrieval"][name][t]["precision@10"]) for p, t in columns)]
         for name in found[0]["retrieval"]
     ]
     familiar = ", ".join(f"{percent(part['familiar'])} ({part['gallery']})" for part in found)

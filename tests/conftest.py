@@ -19,20 +19,22 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from cbir.backbones import Box
 from cbir.bundle import Bundle
-from cbir.color_network import ColorNetwork
-from cbir.confidence import fit_familiarity
+from cbir.familiarity import fit_familiarity
 from cbir.features import Features, extract
+from cbir.features.backbone import Box
+from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
 from cbir.map import fit_map
 from cbir.search import Retriever
 from cbir.similarity import DEFAULT_METHOD
 from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
+from train.evaluation.not_clothes import not_clothes
 from train.fit import fit_methods
-from train.not_clothes import not_clothes
 
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"  # real photos and weights, where somebody has them: never part of the repository
 TOY_COLORS = {"red": (200, 30, 40), "blue": (40, 60, 190), "white": (245, 245, 240)}
 TOY_SHAPES = {
     "shirt": [(60, 60, 164, 110), (85, 60, 139, 180)],
@@ -130,8 +132,8 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("CBIR_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("CBIR_BUNDLE", raising=False)
     # A training run judges itself; few tests are about that.
-    monkeypatch.setattr("train.judge_confidence.PER_KIND", 2)
-    monkeypatch.setattr("train.naive.TREES", 5)
+    monkeypatch.setattr("train.evaluation.familiarity.PER_KIND", 2)
+    monkeypatch.setattr("train.evaluation.baselines.TREES", 5)
 
 
 @pytest.fixture

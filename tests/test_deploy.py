@@ -4,16 +4,15 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from cbir.errors import HubError
+from tests.conftest import ROOT
 from tests.dockerfile_in_chroot import command, copies, ignored, instructions, split_options
 from train.space import app_files, check_front_matter
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = instructions((ROOT / "Dockerfile").read_text())
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,18 +2,16 @@
 
 import re
 import warnings
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import toy_photo
-from tests.test_app import ENDPOINTS
+from tests.cbir.ui.test_api import ENDPOINTS
+from tests.conftest import ROOT, toy_photo
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from huggingface_hub import SpaceCard
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 CLIENT_EXAMPLES = [example for example in EXAMPLES if "gradio_client" in example]

@@ -8,8 +8,8 @@ standard deviations, --seeds also fits and judges on fresh splits. A color netwo
 learned anew: there --others gives bundles that were trained on the same photos with other seeds.
 
 The report is plain JSON, rounded to 4 digits, null where a figure cannot be had. A *figure* is [value, low, high]: the
-95 % interval of `cbir.metrics`, photos resampled in groups of near duplicates. METHOD is a name in `SIMILARITIES`, TASK
-in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color".
+95 % interval of `train.evaluation.metrics`, photos resampled in groups of near duplicates. METHOD is a name in
+`SIMILARITIES`, TASK in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color".
 
     schema          1
     data            name, revision, is_drawn, n_photos, n_also_fit, backbone, title, color_network (null, or n_tuned and
@@ -19,7 +19,7 @@ in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color
     libraries       versions
     methods         METHOD: label, is_learned; in the order to show
     published       METHOD: [Pearson, Spearman] of the published table
-    ceiling         pearson, spearman, roc_auc of the perfect task-blind score (see `train.naive`)
+    ceiling         pearson, spearman, roc_auc of the perfect task-blind score (see `train.evaluation.baselines`)
     pairs           METHOD: COLUMN: pearson, spearman, roc_auc and, for learned methods, ece: figures
     pairs_by        METHOD: "type" | "color": "class" | "source": name: n_pairs, pearson and roc_auc figures; of pairs
                     with a photo of the class, or both photos of the source
@@ -28,7 +28,7 @@ in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color
     differences     reference (METHOD), n_compared, pairs {METHOD: COLUMN: pearson}, retrieval {METHOD: TASK:
                     precision@10, map}: value, low, high, p of reference minus method, on the same resamples; p is for
                     one comparison alone
-    naive           see `train.naive.naive_protocol`
+    naive           see `train.evaluation.baselines.naive_protocol`
     seeds           null, or seeds, note and pairs, retrieval as above with [mean, standard deviation]
     confusion       "type" | "color": classes, counts (true in rows, most probable in columns), of test photos
     histograms      METHOD: COLUMN: edges, same, different (pairs by score)
@@ -36,7 +36,7 @@ in `TASKS`, COLUMN "pooled" (task-blind, pairs of both labels), "type" or "color
     reliability     learned METHOD: COLUMN: mean_score, share_same, n_pairs
     queries         method, TASK: "best" | "worst": [{id, labels, average_precision, matches}], matches [{id, score,
                     is_relevant}]
-    confidence      null, or see `train.judge_confidence`
+    confidence      null, or see `train.evaluation.familiarity`
     elsewhere       [from `evaluate_elsewhere`, with "queries" and "gallery" in words]; empty unless a script adds some
 
 "source" is the prefix of file names such as `web_` in `red_shirt/web_123.jpg`, where there are such.
@@ -58,11 +58,18 @@ import numpy as np
 from tqdm import tqdm
 
 from cbir.bundle import Bundle, load_bundle, load_bundle_backbone
-from cbir.confidence import familiarity
 from cbir.errors import DataError
+from cbir.familiarity import familiarity
 from cbir.features import Features
 from cbir.gallery import Gallery
-from cbir.metrics import (
+from cbir.labels import LABELS, TASKS, Task
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors
+from train.cli import run_main, write_section
+from train.data.split import PAIRS_PER_TASK, Pairs, check_pairs, near_duplicate_groups, sample_pairs, split_by_group
+from train.evaluation.baselines import naive_protocol, task_blind_ceiling
+from train.evaluation.familiarity import TopMatches, judge_confidence, not_clothes_features
+from train.evaluation.markdown import evaluation_section, tables
+from train.evaluation.metrics import (
     ECE_BINS,
     bootstrap_means,
     bootstrap_pairs,
@@ -74,23 +81,7 @@ from cbir.metrics import (
     reliability,
     resample,
 )
-from cbir.pairs import (
-    LABELS,
-    PAIRS_PER_TASK,
-    TASKS,
-    Pairs,
-    Task,
-    check_pairs,
-    near_duplicate_groups,
-    sample_pairs,
-    split_by_group,
-)
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors
-from train.cli import run_main, write_section
 from train.fit import fit_methods
-from train.judge_confidence import TopMatches, judge_confidence, not_clothes_features
-from train.naive import naive_protocol, task_blind_ceiling
-from train.tables import evaluation_section, tables
 
 SCHEMA = 1
 # Pearson and Spearman of the published table, task-blind, on 11,384 pairs; its split of photos is not known.
@@ -318,7 +309,7 @@ def evaluate(
             **{name: metadata.version(name) for name in ("numpy", "scipy", "scikit-learn", "onnxruntime")},
         },
         "methods": {
-            s.method.name: {"label": s.method.label, "is_learned": s.method.is_learned} for s in scored.values()
+            s.method.name: {"label": s.method.title, "is_learned": s.method.is_learned} for s in scored.values()
         },
         "published": {name: list(figures) for name, figures in PUBLISHED.items() if name in scored},
         "ceiling": task_blind_ceiling(sides.test_labels, sides.pairs[POOLED]),
@@ -347,7 +338,7 @@ def evaluate_elsewhere(queries: Gallery, bundle: Bundle, replicates: int = REPLI
         replicates: of the bootstrap.
 
     Returns:
-        "n_photos", "n_queries" {TASK}, "n_replicates", "familiar": the share that `cbir.confidence` lets pass, null
+        "n_photos", "n_queries" {TASK}, "n_replicates", "familiar": the share that `cbir.familiarity` lets pass, null
         where the bundle cannot tell, and "retrieval" {METHOD: TASK: metric: figure}, as in the report; tasks without
         queries are left out.
     """

@@ -5,10 +5,10 @@ The photos become a gallery; the fitted methods come from a bundle of the same b
 
 from pathlib import Path
 
-from cbir.backbones import Backbone
 from cbir.bundle import Bundle
 from cbir.errors import BundleError
-from train.embed import embed_dataset, report_unreadable
+from cbir.features.backbone import Backbone
+from train.data.embed import embed_dataset, report_unreadable
 from train.prepare_data import counts, read_dataset
 
 

@@ -35,12 +35,12 @@ from typing import BinaryIO
 
 import datasets
 
-from cbir.cache import cache_root
 from cbir.errors import DataError
+from cbir.files import cache_root
 from cbir.images import MAX_BYTES
 from train.cli import run_main
-from train.dataset_repo import push_dataset
-from train.upload import check_access
+from train.hub.dataset import push_dataset
+from train.hub.upload import check_access
 
 COLORS = ("black", "blue", "brown", "green", "red", "white")
 TYPES = ("dress", "pants", "shirt", "shoes", "shorts")

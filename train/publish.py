@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cbir.bundle import FORMAT, bundle_files, load_bundle
 from train.cli import run_main
-from train.model_card import model_card
-from train.upload import CARD, owned_by_manifest, upload
+from train.hub.model_card import model_card
+from train.hub.upload import CARD, owned_by_manifest, upload
 
 
 def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False) -> str | None:

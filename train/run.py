@@ -18,26 +18,27 @@ import datasets
 import numpy as np
 from tqdm import tqdm
 
-from cbir.backbones import BACKBONES, BATCH_SIZE, Backbone, load_backbone
 from cbir.bundle import Bundle, save_bundle
-from cbir.color_network import ColorNetwork
-from cbir.confidence import fit_familiarity
 from cbir.errors import CbirError
+from cbir.familiarity import fit_familiarity
 from cbir.features import Features, extract_learned
+from cbir.features.backbone import BACKBONES, BATCH_SIZE, Backbone, load_backbone
+from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
+from cbir.labels import LABELS
 from cbir.map import fit_map
-from cbir.pairs import LABELS, check_pairs, near_duplicate_groups, split_by_group
 from cbir.similarity import DEFAULT_METHOD
 from train.cli import run_main
-from train.color_network import tune_color_network
-from train.embed import embed_dataset, read_photos, report_unreadable
+from train.data.embed import embed_dataset, read_photos, report_unreadable
+from train.data.split import check_pairs, near_duplicate_groups, split_by_group
 from train.evaluate import evaluate
+from train.evaluation.familiarity import not_clothes_features
+from train.evaluation.markdown import tables
 from train.fit import fit_methods
-from train.judge_confidence import not_clothes_features
+from train.fit.color_network import tune_color_network
+from train.hub.upload import check_access
 from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
-from train.tables import tables
-from train.upload import check_access
 
 # Of the train photos' groups of near duplicates: kept from the color network, for methods on pairs and temperatures.
 UNTUNED_SHARE = 0.15
@@ -61,7 +62,7 @@ class Config:
         push: model repository on the Hub, `user/repo`, to publish the bundle to; None to publish nothing.
         public: whether a new repository is public.
         seeds: of fresh splits to judge on too, for means and standard deviations.
-        tune_color: fine-tune a color network on the train photos, see `train.color_network`.
+        tune_color: fine-tune a color network on the train photos, see `train.fit.color_network`.
     """
 
     data: str

@@ -15,7 +15,7 @@ from pathlib import Path
 from cbir import hub
 from cbir.errors import HubError
 from train.cli import run_main
-from train.upload import upload
+from train.hub.upload import upload
 
 ROOT = Path(__file__).resolve().parent.parent
 APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs/search.jpg")

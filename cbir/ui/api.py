@@ -4,7 +4,6 @@ The types below and in `cbir.export` are what `gradio_client`'s `view_api()`, th
 clients read the docstrings too.
 """
 
-import base64
 from dataclasses import asdict, dataclass
 from typing import TypedDict
 
@@ -12,14 +11,15 @@ from gradio import FileData
 
 from cbir.compare import compare
 from cbir.errors import CbirError
-from cbir.explain import HeatMap, explain, jpeg, overlay
+from cbir.explain import HeatMap, explain
 from cbir.export import ComparisonJson, LabelsJson, MatchJson, ResultJson, comparison_json, result_json
-from cbir.fetch import fetch_image
-from cbir.pairs import TASKS
+from cbir.labels import TASKS
 from cbir.search import DEFAULT_K, DEFAULT_TASK, Crop, Photo, Retriever, SearchOptions, SearchResult
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
+from cbir.ui.fetch import fetch_image
 from cbir.ui.handlers import checked_batch, checked_seed, default_method, upload_path
+from cbir.ui.heat import data_uri, overlay
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
 
@@ -389,13 +389,13 @@ class Endpoints:
             "methods": [
                 {
                     "name": method.name,
-                    "label": method.label,
+                    "label": method.title,
                     "explanation": method.explanation,
                     "is_probability": method.is_learned,
                 }
                 for method in self.retriever.methods
             ],
-            "match": [{"name": task.name, "label": task.label, "labels": list(task.labels)} for task in TASKS.values()],
+            "match": [{"name": task.name, "label": task.title, "labels": list(task.labels)} for task in TASKS.values()],
         }
 
     def _answer(self, result: SearchResult, name: str | None = None) -> SearchJson:
@@ -436,6 +436,5 @@ def _crop(edges: list[float] | None) -> Crop | None:
 def _heat_map(heat: HeatMap | None) -> HeatMapJson | None:
     if heat is None:
         return None
-    picture = base64.b64encode(jpeg(overlay(heat))).decode()
     values = [[round(float(value), 6) for value in row] for row in heat.values]
-    return {"values": values, "box": list(heat.box), "picture": f"data:image/jpeg;base64,{picture}"}
+    return {"values": values, "box": list(heat.box), "picture": data_uri(overlay(heat))}

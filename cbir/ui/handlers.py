@@ -16,8 +16,8 @@ from cbir.errors import CbirError, ImageError, UnknownNameError
 from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
+from cbir.labels import LABELS, TASKS
 from cbir.map import map_positions
-from cbir.pairs import LABELS, TASKS
 from cbir.search import Crop, Query, Retriever
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui import report, views
@@ -245,7 +245,7 @@ class Handlers:
     def choices(self, words: Words) -> tuple[list[tuple[str, str]], ...]:
         """Choices of match, method and also: what people read, and its name."""
         methods = [
-            (f"{words.method(m.name, m.label)}\n{words.explanation(m.name, m.explanation)}", m.name)
+            (f"{words.method(m.name, m.title)}\n{words.explanation(m.name, m.explanation)}", m.name)
             for m in self.retriever.methods
         ]
         return (

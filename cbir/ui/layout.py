@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.routes import App
 
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 from cbir.search import Retriever
 from cbir.ui import views
 from cbir.ui.address import MAX_K

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from cbir.bundle import Bundle
-from cbir.pairs import LABELS, TASKS
+from cbir.labels import LABELS, TASKS
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
 from cbir.ui.views import picture_link

@@ -4,21 +4,20 @@ Links: an `<a data-search href="?…">` restores the search of that address, als
 that picture the query (`page.js`).
 """
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote, urlencode
 
 import numpy as np
-from PIL import Image
 
 from cbir.bundle import Bundle
 from cbir.compare import Comparison
-from cbir.explain import Explanation, jpeg, overlay
+from cbir.explain import Explanation
 from cbir.gallery import Gallery
-from cbir.pairs import LABELS
+from cbir.labels import LABELS
 from cbir.search import SearchOptions, SearchResult
 from cbir.similarity import SIMILARITIES
+from cbir.ui.heat import data_uri, overlay
 from cbir.ui.texts import Words
 
 MAP_SIDE = 1000  # units of the drawing
@@ -85,7 +84,7 @@ def found(
         title = words("unsure")
     method = SIMILARITIES[result.method]
     facts = [
-        words.method(method.name, method.label),
+        words.method(method.name, method.title),
         words(f"match_{result.task}").lower(),
         words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)),
     ]
@@ -121,7 +120,7 @@ def details(item_id: str, labels: Mapping[str, str], found: Explanation, setting
     figures, facts = "", [likeness]
     if found.query_map and found.item_map:
         figures = "".join(
-            f"<figure><img src='{_data_uri(overlay(heat))}' alt='{words(caption)}'>"
+            f"<figure><img src='{data_uri(overlay(heat))}' alt='{words(caption)}'>"
             f"<figcaption>{words(caption)}</figcaption></figure>"
             for caption, heat in (("heat_query", found.query_map), ("heat_item", found.item_map))
         )
@@ -133,10 +132,6 @@ def details(item_id: str, labels: Mapping[str, str], found: Explanation, setting
         f"<div class='actions'><a class='button' data-search href='{escape(address(item_id, settings))}'>"
         f"{words('search_with')}</a><button data-close>{words('close')}</button></div></div></div>"
     )
-
-
-def _data_uri(image: Image.Image) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode()}"
 
 
 def catalogue(gallery: Gallery, words: Words) -> str:
@@ -188,12 +183,12 @@ def comparison(found: Comparison, picture_of: Callable[[str], str], settings: Ma
             + "</li>"
             for match, caption, agrees in zip(result.matches, captions(result, words), matches.agrees, strict=True)
         )
-        label = escape(words.method(name, SIMILARITIES[name].label))
+        label = escape(words.method(name, SIMILARITIES[name].title))
         parts.append(f"<section><h3>{label}</h3><p class='facts'>{facts}</p><ol>{items}</ol></section>")
-    header = "".join(f"<th scope='col'>{escape(words.method(n, SIMILARITIES[n].label))}</th>" for n in found.by_method)
+    header = "".join(f"<th scope='col'>{escape(words.method(n, SIMILARITIES[n].title))}</th>" for n in found.by_method)
     both = {frozenset(a.methods): f"{words.percent(a.overlap)} / {words.decimal(a.rbo, 2)}" for a in found.agreements}
     rows = "".join(
-        f"<tr><th scope='row'>{escape(words.method(a, SIMILARITIES[a].label))}</th>"
+        f"<tr><th scope='row'>{escape(words.method(a, SIMILARITIES[a].title))}</th>"
         + "".join(f"<td>{both.get(frozenset((a, b)), '–')}</td>" for b in found.by_method)
         + "</tr>"
         for a in found.by_method

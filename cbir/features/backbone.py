@@ -1,0 +1,286 @@
+"""From photos to embeddings.
+
+A backbone is an ImageNet network without its classifier. Its preprocessing is the one that timm records with the
+weights; its weights are loaded strictly, so that no layer is ever left at random. torch and timm are imported when a
+backbone is loaded, not when this module is: searching by a catalogue item needs neither.
+
+Legend: n images, d numbers in an embedding, h x w cells in a feature map.
+"""
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from PIL import Image
+
+from cbir.errors import BackboneError, UnknownNameError
+from cbir.features.color_network import ColorNetwork
+from cbir.features.weights import (
+    hub_weights_cached,
+    import_timm,
+    load_strictly,
+    read_hub_weights,
+    read_lite_package,
+    read_safetensors,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = dict[str, torch.Tensor]
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of a photo's width and height
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One backbone: a timm architecture, how it is pooled, and where its weights come from.
+
+    Attributes:
+        name: what `--backbone` takes.
+        timm_id: model id in timm; its pretrained tag names the weights on the Hub.
+        licence: licence of the default weights.
+        conv_grid: None for timm's own pooling; (rows, columns) to average the last convolution's feature map over
+            that grid instead. Then only the convolutions' weights are needed.
+        read_weights: returns where the default weights came from, and the weights; None for the file that timm
+            names on the Hub.
+    """
+
+    name: str
+    timm_id: str
+    licence: str
+    conv_grid: tuple[int, int] | None = None
+    read_weights: Callable[[], tuple[str, "StateDict"]] | None = None
+
+
+BACKBONES: dict[str, BackboneSpec] = {
+    spec.name: spec
+    for spec in (
+        BackboneSpec("vgg16", "vgg16.tv_in1k", "BSD-3-Clause"),
+        BackboneSpec("vgg16-conv", "vgg16.tv_in1k", "BSD-3-Clause", conv_grid=(2, 4)),
+        BackboneSpec(
+            "efficientnet-lite0",
+            "tf_efficientnet_lite0.in1k",
+            "Apache-2.0",
+            read_weights=partial(read_lite_package, 0, (1, 2, 2, 3, 3, 4, 1)),
+        ),
+        BackboneSpec(
+            "efficientnet-lite2",
+            "tf_efficientnet_lite2.in1k",
+            "Apache-2.0",
+            read_weights=partial(read_lite_package, 2, (1, 3, 3, 4, 4, 5, 1)),
+        ),
+    )
+}
+
+
+def backbone_spec(name: str) -> BackboneSpec:
+    """Looks a backbone up by its name here, or else by a timm model id.
+
+    Raises:
+        UnknownNameError: neither knows it.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    timm = import_timm()
+    if not timm.is_model(name):
+        raise UnknownNameError("backbone", name, [*BACKBONES, "any model id of timm.list_models()"])
+    return BackboneSpec(name, name, "see the model's page")
+
+
+class Backbone:
+    """A loaded network in evaluation mode.
+
+    Attributes:
+        name: its name in `BACKBONES`, or a timm model id.
+        dim: d, numbers in an embedding.
+        fingerprint: sha256 of weights, pooling, preprocessing and color network. Features compare only where it is
+            equal.
+        color_network: goes along with it; None where there is none.
+        network: the torch module, without a classifier, in evaluation mode.
+        preprocessing: "input_size" [3, s, s], "mean" and "std" of channels in 0..1, "interpolation" and "crop_pct".
+    """
+
+    def __init__(self, spec: BackboneSpec, state: "StateDict", origin: str) -> None:
+        """Builds the network and loads its weights strictly.
+
+        Args:
+            spec: what to build.
+            state: weights under timm's names; those of the classifier are ignored.
+            origin: where the weights came from, for the manifest.
+
+        Raises:
+            BackboneError: a layer has no weights, or they do not fit.
+        """
+        import torch
+
+        timm = import_timm()
+        network = timm.create_model(spec.timm_id, num_classes=0)
+        if spec.conv_grid is None:
+            classifiers = network.pretrained_cfg.get("classifier") or ()
+            classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
+            state = {k: v for k, v in state.items() if not k.startswith(tuple(f"{c}." for c in classifiers))}
+            module = network
+        else:
+            # The classifier's hidden layers would stay random: they are neither loaded nor run.
+            state = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
+            module = network.features
+        load_strictly(module, state, spec.name)
+        self.name = spec.name
+        self._spec = spec
+        self._origin = origin
+        self.network = network.eval().to(memory_format=torch.channels_last)
+        config = timm.data.resolve_data_config({}, model=network)
+        self.preprocessing = {
+            "input_size": list(config["input_size"]),
+            "interpolation": config["interpolation"],
+            "crop_pct": config["crop_pct"],
+            "mean": list(config["mean"]),
+            "std": list(config["std"]),
+        }
+        self._transform = timm.data.create_transform(**config)
+        self.dim = self.embed([Image.new("RGB", (64, 64))]).shape[1]
+        self.color_network: ColorNetwork | None = None
+        self.fingerprint = self._weights_fingerprint = self._fingerprint(module)
+
+    def with_color_network(self, color_network: ColorNetwork | None) -> Self:
+        """The same backbone, its weights shared, and a color network beside it in place of any that it had."""
+        other = copy.copy(self)
+        other.color_network = color_network
+        other.fingerprint = self._weights_fingerprint
+        if color_network is not None:
+            both = other.fingerprint + color_network.fingerprint
+            other.fingerprint = hashlib.sha256(both.encode()).hexdigest()
+        return other
+
+    def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Embeds photos.
+
+        Args:
+            images: n RGB images of any size.
+
+        Returns:
+            (n, d) float32, raw: normalising belongs to the similarity method.
+        """
+        import torch
+
+        if not images:
+            return np.empty((0, self.dim), np.float32)
+        rows = []
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH_SIZE):
+                batch = torch.stack([self._transform(image) for image in images[start : start + BATCH_SIZE]])
+                maps = self.network.forward_features(batch.to(memory_format=torch.channels_last))
+                rows.append(self._pool(maps).float().numpy())
+        return np.concatenate(rows)
+
+    def contributions(self, image: Image.Image, direction: np.ndarray) -> tuple[np.ndarray, Box]:
+        """What each region of a photo adds to the dot product of its embedding and a direction.
+
+        The last feature map times its gradient, summed over channels. Where the embedding is linear in that map, as
+        all kinds of average pooling are, this is the exact decomposition of Stylianou et al. (Visualizing Deep
+        Similarity Networks, WACV 2019): regions sum to the dot product. Fully connected layers behind the map, as in
+        VGG16, are taken for linear around this photo (gradient times input; Ancona et al., ICLR 2018), and what their
+        biases add belongs to no region.
+
+        Args:
+            image: RGB, of any size.
+            direction: (d,) float32.
+
+        Returns:
+            (h, w) float32, and the part of the photo that these regions cover: preprocessing crops it.
+
+        Raises:
+            BackboneError: the network has no feature map, e.g. a transformer.
+        """
+        import torch
+
+        with torch.enable_grad():
+            batch = self._transform(image)[None]
+            with torch.no_grad():
+                maps = self.network.forward_features(batch.to(memory_format=torch.channels_last))
+            if maps.ndim != 4:
+                raise BackboneError(f"{self.name} has no feature map: regions cannot be told apart")
+            maps.requires_grad_()
+            product = self._pool(maps)[0] @ torch.from_numpy(np.ascontiguousarray(direction, np.float32))
+            (gradient,) = torch.autograd.grad(product, maps)
+        return (maps * gradient)[0].sum(dim=0).detach().numpy(), self._covered(image)
+
+    def _covered(self, image: Image.Image) -> Box:
+        """The part of a photo that is left when timm has resized its shorter side and cropped the centre."""
+        side = self.preprocessing["input_size"][-1]
+        scale = math.floor(side / self.preprocessing["crop_pct"]) / min(image.size)
+        width, height = (min(side / (length * scale), 1) for length in image.size)
+        return (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest records of this backbone; see `Backbone` for the fields."""
+        return {
+            "name": self.name,
+            "timm_id": self._spec.timm_id,
+            "dim": self.dim,
+            "fingerprint": self.fingerprint,
+            "weights": {"origin": self._origin, "licence": self._spec.licence},
+            "conv_grid": list(self._spec.conv_grid) if self._spec.conv_grid else None,
+            "preprocessing": self.preprocessing,
+            "color_network": self.color_network.fingerprint if self.color_network else None,
+        }
+
+    def _pool(self, maps: "torch.Tensor") -> "torch.Tensor":
+        """(n, c, h, w) feature maps -> (n, d) embeddings."""
+        import torch
+
+        if self._spec.conv_grid is None:
+            return self.network.forward_head(maps)
+        return torch.nn.functional.adaptive_avg_pool2d(maps, self._spec.conv_grid).flatten(1)
+
+    def _fingerprint(self, module: "torch.nn.Module") -> str:
+        recipe = {"conv_grid": self._spec.conv_grid, "preprocessing": self.preprocessing}
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+        for key, value in sorted(module.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
+    """Loads a backbone.
+
+    Args:
+        name: a name in `BACKBONES` or a timm model id.
+        weights: a local safetensors file under timm's key names. None: the default weights, from an installed
+            package, the Hub's cache or the Hub.
+
+    Raises:
+        UnknownNameError: no such backbone.
+        BackboneError: the weights are missing or do not fit, or the Hub cannot be reached.
+    """
+    spec = backbone_spec(name)
+    if weights is not None:
+        origin, state = f"file {Path(weights).name}", read_safetensors(Path(weights))
+    elif spec.read_weights is not None:
+        origin, state = spec.read_weights()
+    else:
+        origin, state = read_hub_weights(spec.timm_id)
+    return Backbone(spec, state, origin)
+
+
+def weights_at_hand(name: str) -> bool:
+    """Whether a backbone's default weights are on this machine: in a package that the requirements name, or in the
+    Hub's cache.
+
+    Raises:
+        UnknownNameError: no such backbone.
+        BackboneError: timm names no weights for it.
+    """
+    spec = backbone_spec(name)
+    return spec.read_weights is not None or hub_weights_cached(spec.timm_id)

@@ -1,0 +1,1 @@
+"""Draws the catalogue of the embedded default."""

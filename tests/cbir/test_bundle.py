@@ -1,0 +1,185 @@
+"""Bundles come back as they went, and every kind of damage has its own clear error."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from cbir.bundle import COLOR_NETWORK, FEATURES, GALLERY, MANIFEST, METHODS, REPORT, load_bundle, save_bundle
+from cbir.errors import BundleError
+from cbir.familiarity import familiarity
+from cbir.features.color_network import ColorNetwork
+from cbir.labels import TASKS
+from cbir.similarity import SIMILARITIES, Model
+from tests.conftest import onnx_mean
+
+
+@pytest.fixture(scope="module")
+def saved(toy_bundle, tmp_path_factory):
+    return save_bundle(toy_bundle, tmp_path_factory.mktemp("bundles") / "toy")
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "copy")
+
+
+def edit_manifest(folder, **changes):
+    path = folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_bundle_comes_back_as_it_went(toy_bundle, saved):
+    loaded = load_bundle(saved)
+    assert loaded.gallery.ids.tolist() == toy_bundle.gallery.ids.tolist()
+    assert loaded.gallery.thumbnails == toy_bundle.gallery.thumbnails
+    assert loaded.gallery.splits.tolist() == toy_bundle.gallery.splits.tolist()
+    features = toy_bundle.gallery.features
+    assert (loaded.gallery.features.embedding == features.embedding).all()
+    for name, method in SIMILARITIES.items():
+        old, new = (b.models.get(name, Model()) for b in (toy_bundle, loaded))
+        scores = [method.score(features, features, m, TASKS["both"]) for m in (old, new)]
+        np.testing.assert_allclose(*scores, atol=1e-6, err_msg=name)  # memory layout moves the last bit
+    assert loaded.manifest["title"] == "Toy photos"
+    assert loaded.report == toy_bundle.report
+    assert loaded.familiarity.settings == toy_bundle.familiarity.settings
+    np.testing.assert_array_equal(
+        familiarity(features, loaded.familiarity), familiarity(features, toy_bundle.familiarity)
+    )
+
+
+def test_a_bundle_may_lack_report_and_familiarity(toy_bundle, tmp_path):
+    plain = save_bundle(dataclasses.replace(toy_bundle, report=None, familiarity=None), tmp_path / "plain")
+    assert not (plain / REPORT).exists()
+    loaded = load_bundle(plain)
+    assert loaded.report is None
+    assert loaded.familiarity is None
+
+
+def test_nothing_in_a_bundle_is_a_pickle(saved):
+    suffixes = {path.suffix for path in saved.iterdir()}
+    assert suffixes == {".json", ".parquet", ".safetensors", ".onnx"}
+
+
+def test_saving_replaces_a_bundle_and_nothing_else(toy_bundle, saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "old")
+    (folder / "stale.onnx").write_bytes(b"x")
+    save_bundle(toy_bundle, folder)
+    assert not (folder / "stale.onnx").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]  # no temporary folder stays
+    precious = tmp_path / "photos"
+    precious.mkdir()
+    (precious / "cat.jpg").write_bytes(b"x")
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
+        save_bundle(toy_bundle, precious)
+    assert (precious / "cat.jpg").exists()
+
+
+def test_a_bundle_of_another_version_is_replaced(toy_bundle, copy):
+    edit_manifest(copy, schema_version=1)
+    save_bundle(toy_bundle, copy)
+    assert len(load_bundle(copy).gallery) == len(toy_bundle.gallery)
+
+
+def test_a_failed_save_leaves_the_old_bundle(toy_bundle, copy, monkeypatch):
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("cbir.bundle.save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_bundle(toy_bundle, copy)
+    assert len(load_bundle(copy).gallery) == len(toy_bundle.gallery)
+    assert [p.name for p in copy.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("name", [MANIFEST, GALLERY, FEATURES, METHODS, "random_forest.type.onnx"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", [GALLERY, FEATURES, METHODS, "random_forest.type.onnx"])
+def test_a_flipped_byte_is_found(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(BundleError, match=rf"{name} is damaged"):
+        load_bundle(copy)
+
+
+def test_a_cut_file_is_found(copy):
+    content = (copy / GALLERY).read_bytes()
+    (copy / GALLERY).write_bytes(content[:-10])
+    with pytest.raises(BundleError, match=f"{GALLERY} has {len(content) - 10} bytes, expected {len(content)}"):
+        load_bundle(copy)
+
+
+def test_no_folder_no_manifest_other_json(tmp_path):
+    with pytest.raises(BundleError, match="no bundle at"):
+        load_bundle(tmp_path / "nowhere")
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(BundleError, match="cannot be read"):
+        load_bundle(tmp_path)
+    (tmp_path / MANIFEST).write_text('{"format": "other"}')
+    with pytest.raises(BundleError, match="not the manifest of a bundle"):
+        load_bundle(tmp_path)
+
+
+def test_another_schema_version_is_refused(copy):
+    edit_manifest(copy, schema_version=99)
+    with pytest.raises(BundleError, match="schema version 99, expected 3"):
+        load_bundle(copy)
+
+
+def test_another_color_descriptor_is_refused(copy):
+    edit_manifest(copy, color_descriptor={"version": 0, "dim": 3})
+    with pytest.raises(BundleError, match="color descriptors"):
+        load_bundle(copy)
+
+
+def test_embeddings_of_another_backbone_are_refused(copy):
+    edit_manifest(copy, backbone={"name": "other", "dim": 5})
+    with pytest.raises(BundleError, match="embeddings of 64 numbers, its backbone gives 5"):
+        load_bundle(copy)
+
+
+@pytest.fixture
+def with_network(toy_bundle, tmp_path):
+    """A stored bundle with a color network of three numbers a photo."""
+    gallery = toy_bundle.gallery
+    features = dataclasses.replace(gallery.features, learned=np.ones((len(gallery), 3), np.float32))
+    bundle = dataclasses.replace(
+        toy_bundle,
+        gallery=dataclasses.replace(gallery, features=features),
+        color_network=ColorNetwork(onnx_mean(["n", 3, 8, 8])),
+    )
+    return save_bundle(bundle, tmp_path / "with network")
+
+
+def test_a_color_network_comes_back_as_it_went(with_network):
+    loaded = load_bundle(with_network)
+    assert loaded.color_network.graph == onnx_mean(["n", 3, 8, 8])
+    assert (loaded.gallery.features.learned == 1).all()
+
+
+def test_a_missing_or_damaged_color_network_is_named(with_network):
+    path = with_network / COLOR_NETWORK
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=f"{COLOR_NETWORK} is damaged"):
+        load_bundle(with_network)
+    path.unlink()
+    with pytest.raises(BundleError, match=f"lacks the file {COLOR_NETWORK}"):
+        load_bundle(with_network)
+
+
+def test_learned_colors_of_another_network_are_refused(with_network):
+    manifest = json.loads((with_network / MANIFEST).read_text())
+    del manifest["files"][COLOR_NETWORK]
+    (with_network / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="learned colors of 3 numbers, its color network gives 0"):
+        load_bundle(with_network)

@@ -1,0 +1,88 @@
+"""The doctor finds what is wrong and says what to do."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cbir import doctor
+from cbir.__main__ import main
+from cbir.bundle import save_bundle
+from tests.cbir.test_hub import cut
+from tests.conftest import ROOT
+
+
+def states(findings):
+    return {finding.what: finding.state for finding in findings}
+
+
+def test_a_sound_machine_can_start(hub_server, capsys):
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "the app can start"
+    assert "PROBLEM" not in printed
+    for what in ("python", "packages", "memory", "caches", "Hub", "bundle", "weights"):
+        assert f" {what} " in printed
+    assert "embedded default: 576 photos, 6 methods" in printed
+
+
+def test_without_network_the_app_can_start(hub_server, monkeypatch, capsys):
+    cut(monkeypatch)
+    assert main(["doctor"]) == 0
+    assert "cannot be reached" in capsys.readouterr().out
+
+
+def test_a_bundle_that_is_not_there_is_a_problem(hub_server, capsys):
+    assert main(["doctor", "--bundle", "/nowhere"]) == 1
+    printed = capsys.readouterr().out
+    assert "PROBLEM  bundle" in printed
+    assert "unset it for the embedded default" in printed
+    assert printed.splitlines()[-1] == "1 problems"
+
+
+def test_the_bundle_is_the_one_that_the_app_would_take(hub_server, monkeypatch, capsys):
+    monkeypatch.setenv("CBIR_BUNDLE", "user/nothing")
+    assert main(["doctor"]) == 1
+    assert "user/nothing not found on the Hub" in capsys.readouterr().out
+
+
+def test_a_bundle_of_other_weights_is_a_problem(hub_server, toy_bundle, tmp_path):
+    name = {"name": "efficientnet-lite0", "fingerprint": "0" * 64}
+    manifest = toy_bundle.manifest | {"backbone": toy_bundle.manifest["backbone"] | name}
+    folder = save_bundle(type(toy_bundle)(toy_bundle.gallery, toy_bundle.models, manifest), tmp_path / "b")
+    findings = doctor.examine(str(folder))
+    assert states(findings)["bundle"] == doctor.OK
+    assert states(findings)["weights"] == doctor.PROBLEM
+
+
+def test_weights_that_are_not_here_are_announced_not_downloaded(hub_server, toy_bundle, tmp_path):
+    manifest = toy_bundle.manifest | {"backbone": toy_bundle.manifest["backbone"] | {"name": "vgg16"}}
+    folder = save_bundle(type(toy_bundle)(toy_bundle.gallery, toy_bundle.models, manifest), tmp_path / "b")
+    assert states(doctor.examine(str(folder)))["weights"] == doctor.WARNING
+    assert not any("vgg16" in request for request in hub_server.requests)
+
+
+def test_packages_are_held_against_their_pins(hub_server, monkeypatch, tmp_path):
+    pins = tmp_path / "requirements.txt"
+    pins.write_text("numpy==0.1  # old\nno-such-package==1.0\nplain\n")
+    monkeypatch.setattr(doctor, "REQUIREMENTS", pins)
+    found = states(doctor.examine(None))
+    assert found["numpy"] == doctor.WARNING
+    assert found["no-such-package"] == doctor.PROBLEM
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_cannot_be_written_is_a_problem(hub_server, monkeypatch, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    monkeypatch.setenv("CBIR_CACHE", str(locked))
+    assert states(doctor.examine(None))["caches"] == doctor.PROBLEM
+
+
+def test_the_command_runs_as_documented():
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "CBIR_BUNDLE": ""}
+    command = [sys.executable, "-m", "cbir", "doctor"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the app can start" in done.stdout

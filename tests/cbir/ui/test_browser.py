@@ -1,0 +1,255 @@
+"""The page in a real browser: main paths, keyboard, phone, languages, accessibility, and no request to other hosts.
+
+Needs Chromium or Chrome; without one these tests are skipped, unless CBIR_REQUIRE_BROWSER says that they must run.
+"""
+
+import os
+import re
+import shutil
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.conftest import toy_photo
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SHIRT = "red_shirt/3.png"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+pytestmark = [
+    pytest.mark.skipif(not BROWSER and "CBIR_REQUIRE_BROWSER" not in os.environ, reason="needs Chromium or Chrome"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, url):
+    """Opens the app at an address, in a new window; checks at the end that it met no error and no other host."""
+    contexts, problems = [], []
+
+    def visit(address: str = "", **options) -> Page:
+        contexts.append(
+            chromium.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 900}} | options)
+        )
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: problems.append(f"error in the page: {error}"))
+        page.on("request", lambda request: note_host(request.url))
+        page.goto(url + address)
+        expect(page.locator("#results img").first).to_be_visible()
+        return page
+
+    def note_host(address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+            problems.append(f"request to {address}")
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    toy_photo("red", "shirt", 99).resize((300, 300)).save(path)
+    return path
+
+
+def title(page):
+    return page.locator("#line h2")
+
+
+def captions(page):
+    return page.locator("#results .caption-label")
+
+
+def choose(page, group, text):
+    page.locator(f"#{group} label", has_text=re.compile(rf"^\s*{text}\b")).click()
+
+
+def test_an_upload_finds_garments_whose_captions_are_their_alternative_text(visit, photo):
+    page = visit()
+    page.set_input_files("#photo input[type=file]", photo)
+    expect(title(page)).to_have_text("The 12 closest")
+    expect(captions(page).first).to_contain_text("red shirt")
+    alternatives = [image.get_attribute("alt") for image in page.locator("#results img").all()]
+    assert alternatives == captions(page).all_inner_texts()
+
+
+def test_a_random_photo_leads_on_by_clicks_and_the_browser_goes_back_and_forward(visit):
+    page = visit()
+    page.click("#random button")
+    expect(title(page)).to_contain_text("The 12 closest to")
+    first = page.url
+    assert "?id=" in first
+    page.locator("#results button").nth(1).click()
+    page.locator("#details").get_by_role("link", name="Search with this").click()
+    expect(page).not_to_have_url(first)
+    second, second_title = page.url, title(page).inner_text()
+    page.go_back()
+    expect(page).to_have_url(first)
+    expect(page.locator("#details .explanation")).to_have_count(0)
+    page.go_forward()
+    expect(page).to_have_url(second)
+    expect(title(page)).to_have_text(second_title)
+
+
+def test_filters_show_what_there_is_and_leave_only_that(visit):
+    page = visit(f"?id={SHIRT}&k=30")
+    expect(title(page)).to_have_text("The 30 closest to “red shirt”")
+    choose(page, "types", "pants")
+    expect(captions(page)).to_have_count(30)
+    expect(captions(page).last).to_contain_text("pants")
+    assert all(text.endswith(" pants") for text in captions(page).all_inner_texts())
+    expect(page.locator("#colors")).to_contain_text("blue (12)")
+    choose(page, "colors", "blue")
+    expect(captions(page)).to_have_count(12)
+    expect(page).to_have_url(re.compile("type=pants&color=blue"))
+
+
+def test_a_deep_link_restores_the_search_and_reloading_keeps_it(visit):
+    page = visit(f"?id={SHIRT}&method=cosine&match=type&k=5&color=blue&also=least_similar")
+    for _ in range(2):
+        expect(title(page)).to_have_text("The 5 least similar to “red shirt”")
+        expect(page.locator("#line")).to_contain_text("Cosine · type")
+        expect(captions(page)).to_have_count(5)
+        expect(page.locator("#method input:checked")).to_have_value("cosine")
+        assert all(" blue " in text for text in captions(page).all_inner_texts())
+        page.reload()
+
+
+def test_a_wrong_link_says_what_is_wrong_and_the_page_still_works(visit):
+    page = visit("?id=nobody")
+    expect(page.locator(".toast-body")).to_contain_text("unknown id 'nobody'")
+    page.click("#random button")
+    expect(title(page)).to_contain_text("The 12 closest")
+
+
+def test_the_link_can_be_copied_and_results_can_be_saved(visit, chromium):
+    page = visit(f"?id={SHIRT}&k=3")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    for name, start in (("Save as CSV", "query,rank,id,"), ("Save as JSON", "{")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        text = download.value.path().read_text(encoding="utf-8-sig")
+        assert text.splitlines()[0].startswith(start)
+        assert text.count("red_shirt/") >= 3
+
+
+def test_a_crop_is_two_clicks_or_four_numbers(visit, photo):
+    page = visit()
+    page.set_input_files("#photo input[type=file]", photo)
+    expect(title(page)).to_have_text("The 12 closest")
+    whole = captions(page).all_inner_texts()
+    page.click("#refine > button")
+    page.evaluate("scrollTo(0, 0)")
+    box = page.locator("#photo img").bounding_box()
+    for share in (0.4, 0.6):
+        page.mouse.click(box["x"] + share * box["width"], box["y"] + share * box["height"])
+    field = page.locator("#crop").get_by_role("textbox")
+    expect(field).not_to_have_value("")
+    left, top, right, bottom = map(float, field.input_value().split(","))
+    assert (top, bottom) == pytest.approx((40, 60), abs=1)
+    assert left < right
+    expect(page.locator("#crop-frame")).to_be_visible()
+    expect(captions(page).first).not_to_have_text(whole[0])
+    field.fill("0, 0, 100, 100")
+    expect(captions(page).first).to_have_text(whole[0])
+
+
+def test_all_methods_answer_side_by_side(visit, retriever):
+    page = visit(f"?id={SHIRT}")
+    page.get_by_role("tab", name="Compare methods").click()
+    for method in retriever.methods:
+        expect(page.locator("#compare")).to_contain_text(method.title)
+    page.locator("#compare a[data-search]").nth(1).click()
+    expect(page).not_to_have_url(re.compile(re.escape(SHIRT)))
+
+
+def test_the_map_leads_to_a_search(visit, toy_bundle):
+    page = visit(f"?id={SHIRT}")
+    page.get_by_role("tab", name="Map").click()
+    points = page.locator("#map circle[data-id]")
+    expect(points).to_have_count(len(toy_bundle.gallery))
+    expect(page.locator("#map circle.query")).to_have_count(1)
+    points.last.dispatch_event("click")
+    expect(page).to_have_url(re.compile(str(toy_bundle.gallery.ids[-1])))
+
+
+def test_everything_works_by_keyboard(visit):
+    page = visit()
+    page.locator("#random button").focus()
+    page.keyboard.press("Enter")
+    expect(title(page)).to_contain_text("The 12 closest to")
+    page.locator("#results button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#details .explanation")).to_be_visible()
+    page.locator("#method input").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile("method="))
+    page.locator("#k input[type=range]").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(captions(page)).to_have_count(11)
+
+
+def test_it_fits_a_phone_and_results_come_into_sight(visit, photo):
+    page = visit(**PHONE)
+    page.set_input_files("#photo input[type=file]", photo)
+    expect(title(page)).to_have_text("The 12 closest")
+    expect(title(page)).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for tab in ("Compare methods", "Map"):
+        page.get_by_role("tab", name=tab).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+
+
+def test_it_speaks_portuguese(visit):
+    page = visit(f"?id={SHIRT}", locale="pt-BR")
+    expect(page.locator("#heading")).to_contain_text("Encontre roupas parecidas")
+    expect(title(page)).to_contain_text("camisa vermelha")
+    expect(page.get_by_role("button", name="Foto ao acaso")).to_be_visible()
+    expect(page.locator("#match")).to_contain_text("Tipo e cor")
+    expect(page.get_by_role("tab", name="Comparar métodos")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(visit, theme):
+    page = visit(f"?__theme={theme}")
+    found = {"start": serious(page)}
+    page = visit(f"?__theme={theme}&id={SHIRT}")
+    expect(title(page)).to_contain_text("red shirt")
+    page.click("#refine > button")
+    page.locator("#results button").first.click()
+    expect(page.locator("#details .explanation")).to_be_visible()
+    found["results"] = serious(page)
+    for tab in page.get_by_role("tab").all()[1:]:
+        tab.click()
+        found[tab.inner_text()] = serious(page)
+    assert not any(found.values()), found
+
+
+def serious(page):
+    page.wait_for_timeout(300)
+    page.wait_for_function("!document.querySelector('.pending, .generating')")  # dimmed while it waits
+    violations = Axe().run(page).response["violations"]
+    return [
+        (violation["id"], node["target"])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]

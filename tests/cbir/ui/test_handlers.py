@@ -1,0 +1,323 @@
+"""The page over real HTTP: what its handlers answer to what the browser sends."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import warnings
+from pathlib import Path
+from urllib.parse import parse_qs, unquote
+
+import pytest
+
+from cbir.search import DEFAULT_K, Retriever
+from cbir.similarity import DEFAULT_METHOD
+from cbir.ui import build_demo
+from tests.conftest import ToyBackbone, png, toy_photo
+from train.evaluation.not_clothes import not_clothes
+
+with warnings.catch_warnings():  # third-party imports warn about themselves
+    warnings.simplefilter("ignore")
+    import httpx
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+SHIRT = "red_shirt/3.png"
+RESULTS, LINE, DETAILS, HERE, TYPES, COLORS = range(6)  # what a search answers
+
+
+def page_call(url, name, data, event_data=None, language="en"):
+    """Calls a handler as the browser does -> its outputs, or the error's text."""
+    config = httpx.get(url + "config").json()
+    fn = next(d["id"] for d in config["dependencies"] if d["api_name"] == name)
+    body = {"data": data, "fn_index": fn, "session_hash": "page", "event_data": event_data}
+    headers = {"accept-language": language}
+    httpx.post(url + "gradio_api/queue/join", json=body, headers=headers).raise_for_status()
+    with httpx.stream("GET", url + "gradio_api/queue/data", params={"session_hash": "page"}) as stream:
+        for line in stream.iter_lines():
+            message = json.loads(line.removeprefix("data:") or "{}")
+            if message.get("msg") == "process_completed":
+                return message["output"].get("data") or message["output"]["error"]
+    raise AssertionError("no answer")
+
+
+def asked(photo=None, more=None, crop="", method="cosine", match="both", k=4, types=(), colors=(), weight=0.5, also=()):
+    return [photo, more, crop, method, match, k, list(types), list(colors), weight, list(also)]
+
+
+@pytest.fixture
+def picture_of(url):
+    """What the photo widget holds when it shows an item."""
+    return lambda item_id: page_call(url, "restore", [f"?id={item_id}"])[0]
+
+
+@pytest.fixture
+def upload(url, tmp_path):
+    """What the photo widget holds after an upload."""
+
+    def upload(image):
+        files = {"files": ("photo.png", png(image), "image/png")}
+        path = httpx.post(url + "gradio_api/upload", files=files).json()[0]
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+    return upload
+
+
+def captions(answer):
+    return [item["caption"] for item in answer[RESULTS]["value"]]
+
+
+def test_the_page_names_methods_and_says_that_these_are_drawings(url, retriever):
+    config = json.dumps(httpx.get(url + "config").json(), ensure_ascii=False)
+    for method in retriever.methods:
+        assert f"{method.title}\\n{method.explanation}" in config
+    assert "python app.py --photos DIR" in config
+
+
+def test_the_page_goes_from_a_random_photo_to_its_matches(url, toy_bundle):
+    photo, seed, _, crop = page_call(url, "random_photo", [0, None])
+    assert (seed, crop) == (0, "")
+    answer = page_call(url, "refresh", asked(photo))
+    assert [caption.split(" · ")[0] for caption in captions(answer)] == ["1", "2", "3", "4"]
+    id = toy_bundle.gallery.random_id(0)
+    label = toy_bundle.gallery.labels_of(toy_bundle.gallery.row(id))
+    assert f"to “{label['color']} {label['type']}”" in answer[LINE]
+    assert parse_qs(answer[HERE]) == {"id": [id], "method": ["cosine"], "k": ["4"]}
+
+
+def test_the_next_click_is_a_new_seed_and_a_typed_seed_is_kept(url):
+    assert page_call(url, "random_photo", [0, 0])[1] == 1
+    assert page_call(url, "random_photo", [7, 1])[1] == 7
+    assert page_call(url, "repeat_photo", [7])[1] == 7
+
+
+def test_without_a_photo_the_page_shows_the_catalogue_and_search_asks_for_one(url):
+    answer = page_call(url, "refresh", asked(types=["shirt"], colors=["red"]))
+    assert "From the catalogue" in answer[LINE]
+    assert set(captions(answer)) == {"red shirt"}
+    assert "no photo" in page_call(url, "answer", asked())
+
+
+def test_filters_show_counts_and_leave_only_what_they_say(url, picture_of):
+    answer = page_call(url, "refresh", asked(picture_of(SHIRT), types=["pants"], k=30))
+    assert len(captions(answer)) == 30
+    assert all(caption.endswith(" pants") for caption in captions(answer))
+    assert ["red (12)", "red"] in answer[COLORS]["choices"]
+    assert ["shirt (36)", "shirt"] in answer[TYPES]["choices"]
+
+
+def test_every_control_counts(url, picture_of):
+    photo = picture_of(SHIRT)
+    method = "logistic_regression"
+    plain = captions(page_call(url, "refresh", asked(photo, method=method, k=20)))
+    for change in (
+        {"match": "type"},
+        {"weight": 0.9},
+        {"crop": "0, 0, 50, 50"},
+        *({"also": [name]} for name in ("other_colors", "least_similar")),
+        {"method": "random_forest"},
+    ):
+        changed = page_call(url, "refresh", asked(photo, **{"method": method, "k": 20} | change))
+        assert captions(changed) != plain, change
+
+
+def test_several_photos_are_one_query(url, upload, retriever):
+    photos = [toy_photo("red", "shirt", 99), toy_photo("blue", "shoes", 98)]
+    first, second = map(upload, photos)
+    answer = page_call(url, "refresh", asked(first, [second], k=6))
+    alone = page_call(url, "refresh", asked(first, k=6))
+    assert captions(answer) != captions(alone)
+    assert captions(page_call(url, "refresh", asked(second, [first], k=6))) == captions(answer)
+
+
+def test_a_mistake_in_a_control_gives_one_clear_line(url, picture_of):
+    photo = picture_of(SHIRT)
+    assert "four percentages" in page_call(url, "refresh", asked(photo, crop="a, b"))
+    assert "left, top, right, bottom" in page_call(url, "refresh", asked(photo, crop="60, 0, 20, 100"))
+    assert "does not tell type from color" in page_call(url, "refresh", asked(photo, weight=0.9))
+    assert "unknown wish" in page_call(url, "refresh", asked(photo, also=["magic"]))
+
+
+def test_an_address_restores_every_control(url):
+    address = f"?id={SHIRT}&method=cosine&match=type&k=7&type=shirt&color=red&color=blue&weight=0.25&also=least_similar"
+    photo, more, *rest, _ = page_call(url, "restore", [address + "&crop=0,0,50,50"])
+    assert photo["path"].endswith(".jpg")
+    assert more is None
+    assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, ["least_similar"]]
+    start = page_call(url, "restore", ["#1"])
+    assert start[:-1] == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, []]
+    assert page_call(url, "restore", ["#1"])[-1] != start[-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("?id=nobody", "unknown id 'nobody'"),
+        ("?method=magic", "unknown method 'magic'"),
+        ("?match=size", "unknown match 'size'"),
+        ("?color=mauve", "unknown color 'mauve'"),
+        ("?k=0", "expected k from 1"),
+    ],
+)
+def test_a_wrong_address_gives_one_clear_line(url, address, message):
+    assert message in page_call(url, "restore", [address])
+
+
+def test_the_page_speaks_portuguese(url, picture_of):
+    welcome = page_call(url, "welcome", [], language="pt-BR,pt;q=0.9,en;q=0.8")
+    assert "Encontre roupas parecidas" in welcome[0]
+    assert ["Tipo e cor", "both"] in welcome[2]["choices"]
+    answer = page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="pt-BR")
+    assert "camisa vermelha" in answer[LINE]
+    assert "red shirt" in page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="fi")[LINE]
+
+
+def tab(url, name, controls, **options):
+    """What a tab shows; the others must stay as they are."""
+    answer = page_call(url, "show_tab", [name, *controls], **options)
+    shown = dict(zip(("compare", "map", "report"), answer, strict=True))
+    assert all(isinstance(other, dict) for key, other in shown.items() if key != name), answer
+    return shown[name]
+
+
+def test_the_map_shows_every_picture_the_query_and_its_results(url, picture_of, toy_bundle):
+    drawing = tab(url, "map", asked(picture_of(SHIRT), k=5))
+    assert drawing.count("data-id=") == len(toy_bundle.gallery)
+    assert drawing.count("<circle class='match'") == 5
+    assert drawing.count("<circle class='query'") == 1
+    assert "class='query'" not in tab(url, "map", asked())
+
+
+def test_methods_are_compared_side_by_side(url, picture_of, retriever):
+    shown = tab(url, "compare", asked(picture_of(SHIRT), k=5))
+    assert shown.count("<section>") == len(retriever.methods)
+    assert all(f"<h3>{method.title}</h3>" in shown for method in retriever.methods)
+    assert "Judged by what the query shows: red shirt" in shown
+    # The mark is in the alternative text and in the caption.
+    assert 2 * shown.count("<li class='agrees'>") == shown.count("✓") > 0
+    # A link leads to a search with that picture by that method.
+    assert re.search(r"href='\?id=\S+&amp;method=random_forest&amp;k=5'", shown)
+    assert "Search with a photo first" in tab(url, "compare", asked())
+
+
+def test_an_upload_is_compared_by_what_it_most_probably_shows(url, upload):
+    shown = tab(url, "compare", asked(upload(toy_photo("blue", "pants", 99))))
+    assert "most probably shows: blue pants" in shown
+
+
+def test_results_can_be_taken_away(url, picture_of, upload):
+    line = page_call(url, "refresh", asked(picture_of(SHIRT), k=3))[LINE]
+    files = {kind: unquote(text) for kind, text in re.findall(r"href='data:text/(\w+);charset=utf-8,([^']*)'", line)}
+    rows = list(csv.DictReader(io.StringIO(files["csv"])))
+    shown = json.loads(files["plain"])
+    assert [row["id"] for row in rows] == [match["id"] for match in shown["matches"]]
+    assert rows[0]["query"] == shown["query_id"] == SHIRT
+    assert rows[0]["revision"] == shown["bundle"]["revision"]
+    line = page_call(url, "refresh", asked(upload(toy_photo("blue", "pants", 99)), k=3))[LINE]
+    assert "%22query_id%22%3A%20null" in line
+
+
+def test_a_photo_without_clothes_gets_no_confident_match(url, upload):
+    answer = page_call(url, "refresh", asked(upload(not_clothes(1, seed=5)["gradient"][0]), k=3))
+    assert "<h2>No confident match</h2>" in answer[LINE]
+    assert "the 3 nearest are shown all the same" in answer[LINE]
+    assert "No confident" not in page_call(url, "refresh", asked(upload(toy_photo("red", "shirt", 99)), k=3))[LINE]
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_the_report_shows_figures_curves_confusions_and_queries(url, toy_bundle, language):
+    shown, report = tab(url, "report", asked(), language=language), toy_bundle.report
+    value, low, high = report["pairs"]["cosine"]["type"]["pearson"]
+    figure = f"{value:.3f}<small>({low:.3f} – {high:.3f})</small>"
+    assert (figure if language == "en" else figure.replace(".", ",")) in shown
+    n_learned = len(report["reliability"])
+    # Curves, histograms and reliability for two labels each, and the histogram of familiarity.
+    assert shown.count("<figure>") == 2 + 2 * len(report["methods"]) + 2 * n_learned + 1
+    assert shown.count("<polyline") == 2 * len(report["methods"])
+    for task in ("type", "color", "both"):
+        for query in report["queries"][task]["worst"]:
+            assert f"href='?id={query['id']}&amp;method" in shown
+
+
+def test_a_bundle_without_report_or_map_has_no_such_tabs(toy_bundle):
+    manifest = {key: value for key, value in toy_bundle.manifest.items() if key != "map"}
+    bare = Retriever(dataclasses.replace(toy_bundle, manifest=manifest, report=None), ToyBackbone())
+    tabs = [c["props"] for c in build_demo(bare).config["components"] if c["type"] == "tabitem"]
+    assert {props["id"] for props in tabs if not props["visible"]} == {"map", "report"}
+
+
+def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_result(url, picture_of):
+    event = {"index": 0, "value": {"image": {"path": picture_of("blue_pants/1.png")["path"]}, "caption": ""}}
+    photo, crop, details = page_call(url, "pick", asked(crop="0, 0, 50, 50"), event)
+    assert (photo["path"], crop, details) == (event["value"]["image"]["path"], "", "")
+    photo, crop, details = page_call(url, "pick", asked(picture_of(SHIRT), crop="0, 0, 50, 50"), event)
+    assert "path" not in photo  # stays as it is
+    assert "blue pants" in details
+    assert "href='?id=blue_pants/1.png&amp;method=cosine&amp;k=4'" in details
+    details = page_call(url, "pick", asked(picture_of(SHIRT)), event)[2]
+    assert "Same type: almost certainly not" in details
+    assert "yours looks like shirt, this one like pants" in details
+    assert details.count("src='data:image/jpeg;base64,") == 2
+    assert "Mesma cor: quase com certeza não" in page_call(url, "pick", asked(picture_of(SHIRT)), event, "pt")[2]
+    event["value"]["image"]["path"] = "/etc/passwd"
+    assert "cannot be accessed" in page_call(url, "pick", asked(), event)
+
+
+def refusals(url, payload):
+    """What every event that takes photos answers to this one, called by its number: a set of lines."""
+    lines = set()
+    for values in (asked(payload), asked(None, [payload])):
+        for name, before in (("answer", []), ("refresh", []), ("show_tab", ["compare"]), ("show_tab", ["map"])):
+            lines.add(page_call(url, name, [*before, *values]))
+        event = {"index": 0, "value": {"image": {"path": page_call(url, "random_photo", [0, None])[0]["path"]}}}
+        lines.add(page_call(url, "pick", values, event))
+    return lines
+
+
+@pytest.mark.parametrize("mark", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_only_uploads_are_read_and_errors_do_not_tell_which_files_there_are(url, tmp_path, mark):
+    (tmp_path / "there.png").write_bytes(png(toy_photo("red", "shirt", 99)))
+    there = refusals(url, {"path": str(tmp_path / "there.png"), **mark})
+    assert there == refusals(url, {"path": str(tmp_path / "gone.png"), **mark})
+    # None: Gradio refused it, and tells browsers nothing.
+    assert there <= {None, "image must be an uploaded file: pass gradio_client.handle_file(path)"}
+
+
+def test_every_event_that_takes_photos_is_among_those_tested(url):
+    config = httpx.get(url + "config").json()
+    photo = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "photo")
+    taking = [d["api_name"] for d in config["dependencies"] if photo in d["inputs"] and d["backend_fn"]]
+    assert {re.sub(r"_\d+$", "", name) for name in taking} == {"answer", "refresh", "show_tab", "pick"}
+
+
+@pytest.mark.parametrize("path", ["x\0y", "a" * 5000, "~/x", "cbir/ui/page.js", "http://127.0.0.1/a", "/", ["x"], None])
+def test_odd_paths_are_refused_as_any(url, path):
+    assert page_call(url, "refresh", asked({"path": path})) in (
+        None,
+        "image must be an uploaded file: pass gradio_client.handle_file(path)",
+    )
+
+
+def test_a_link_among_the_uploads_leads_nowhere_else(url, upload, tmp_path):
+    (tmp_path / "there.png").write_bytes(png(toy_photo("red", "shirt", 99)))
+    link = Path(upload(toy_photo("red", "shirt", 98))["path"]).with_name("link.png")
+    link.unlink(missing_ok=True)
+    link.symlink_to(tmp_path / "there.png")
+    assert "must be an uploaded file" in page_call(url, "refresh", asked({"path": str(link)}))
+    link.unlink()
+
+
+def test_an_upload_is_one_with_and_without_gradios_mark(url, upload):
+    photo = upload(toy_photo("red", "shirt", 99))
+    marked = captions(page_call(url, "refresh", asked(photo)))
+    del photo["meta"]
+    assert captions(page_call(url, "refresh", asked(photo))) == marked
+
+
+@pytest.mark.parametrize("value", ["x", None, {}, {"image": "x"}, {"image": {"path": ["x"]}}])
+def test_a_click_on_nothing_is_no_bug(url, value):
+    assert "went wrong" not in page_call(url, "pick", asked(), {"index": 0, "value": value})
+
+
+def test_the_number_of_photos_is_limited(url, picture_of):
+    assert "at most 64 photos, got 65" in page_call(url, "refresh", asked(None, [picture_of(SHIRT)] * 65))

@@ -1,0 +1,205 @@
+"""Training end to end on generated photos, with a stand-in for the network."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cbir.bundle import COLOR_NETWORK, load_bundle
+from cbir.errors import CbirError, DataError
+from cbir.features.color_network import ColorNetwork
+from cbir.images import load_image
+from cbir.search import Retriever, SearchOptions
+from cbir.similarity import SIMILARITIES
+from tests.conftest import TOY_COLORS, ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
+from train import evaluate, run
+from train.evaluation.markdown import provenance
+from train.evaluation.not_clothes import KINDS
+from train.fit import fit_methods
+from train.photos import index_folder
+
+
+@pytest.fixture
+def backbone(monkeypatch):
+    backbone = ToyBackbone()
+
+    # Each run starts from the bare weights.
+    monkeypatch.setattr("train.run.load_backbone", lambda name, weights: backbone.with_color_network(None))
+    monkeypatch.setattr(
+        "train.evaluate.load_bundle_backbone",
+        lambda bundle, weights: backbone.with_color_network(bundle.color_network),
+    )
+    return backbone
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """What `fit_methods`, which runs as ever, is given."""
+    given = {}
+
+    def spy(features, labels, seed, tuned):
+        given.update(features=features, labels=labels, tuned=tuned)
+        return fit_methods(features, labels, seed, tuned)
+
+    monkeypatch.setattr("train.run.fit_methods", spy)
+    return given
+
+
+def test_training_writes_a_bundle_and_prints_the_tables(backbone, tmp_path, capsys):
+    data = write_toy_photos(tmp_path / "photos")
+    (data / "red_shirt" / "broken.jpg").write_bytes(b"not a photo")
+    out = tmp_path / "bundle"
+    assert run.main(["--data", str(data), "--out", str(out), "--seed", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 photos of" in printed
+    assert "red_shirt/broken.jpg" in printed
+    for method in SIMILARITIES.values():
+        assert f"| {method.title} " in printed
+    assert "| Cosine                       | .387 " in printed
+    bundle = load_bundle(out)
+    assert len(bundle.gallery) == 72
+    assert set(bundle.gallery.splits) == {"train", "test"}
+    assert bundle.manifest["dataset"]["unreadable"].keys() == {"red_shirt/broken.jpg"}
+    assert bundle.report["pairs"]["attribute_agreement"]["type"]["pearson"][0] > 0.7
+    assert bundle.manifest["familiarity"]["settings"]["no_match_below"] < 1
+    result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
+    assert {m.labels["type"] for m in result.matches} == {"shoes"}
+    # The printed figures are those of the bundle on disk: judging it again gives the same table.
+    assert evaluate.main(["--bundle", str(out), "--out", str(tmp_path / "report.json")]) == 0
+    assert capsys.readouterr().out.strip() in printed
+    assert json.loads((tmp_path / "report.json").read_text()) == bundle.report
+
+
+def test_training_again_embeds_nothing_and_gives_the_same_bundle(backbone, tmp_path):
+    data = write_toy_photos(tmp_path / "photos")
+    for n, name in enumerate(("one", "two"), start=1):
+        run.main(["--data", str(data), "--out", str(tmp_path / name)])
+        assert backbone.n_embedded == 72 + n * len(KINDS) * 4  # pictures without clothes are drawn, not cached
+    one, two = (load_bundle(tmp_path / name).manifest["files"] for name in ("one", "two"))
+    assert one == two
+    assert "report.json" in one
+
+
+def test_more_photos_are_fitted_on_but_not_found(backbone, fitted, tmp_path):
+    data = write_toy_photos(tmp_path / "photos")
+    for n in range(100, 106):
+        for type in ("shirt", "pants"):
+            folder = tmp_path / "more" / type
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{n}.png").write_bytes(png(toy_photo("white", type, n)))
+    bundle = run.train(run.Config(str(data), tmp_path / "out", also_fit=str(tmp_path / "more")))
+    assert len(bundle.gallery) == 72
+    n_fitted = len(fitted["features"])
+    assert bundle.manifest["dataset"]["n_also_fit"] == n_fitted - (bundle.gallery.splits == "train").sum() > 0
+    assert set(fitted["labels"]["color"]) == {*TOY_COLORS, ""}  # types alone are known of the others
+    assert (fitted["labels"]["color"] == "").sum() == bundle.manifest["dataset"]["n_also_fit"]
+    assert f"fitted on {n_fitted} photos" in provenance(bundle.report)
+
+
+def test_tables_go_into_their_section_of_a_file(backbone, tmp_path):
+    data = write_toy_photos(tmp_path / "photos")
+    run.main(["--data", str(data), "--out", str(tmp_path / "out")])
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- evaluation -->\nold\n<!-- /evaluation -->\nafter\n")
+    for _ in range(2):
+        evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- evaluation -->\nMeasured by")
+    assert text.endswith("<!-- /evaluation -->\nafter\n")
+    assert "old" not in text
+    assert text.count("| Cosine ") == 3
+    readme.write_text("no section")
+    with pytest.raises(CbirError, match="<!-- evaluation -->"):
+        evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
+    assert readme.read_text() == "no section"
+
+
+class Recorder:
+    """In place of tuning, which takes long: remembers what it was given, and gives a network of mean colors."""
+
+    def __init__(self):
+        self.images, self.labels = [], {}
+
+    def __call__(self, images, labels, seed):
+        self.images, self.labels = list(images), labels
+        return ColorNetwork(onnx_mean(["n", 3, 8, 8]))
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr("train.run.tune_color_network", recorder)
+    return recorder
+
+
+def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, recorder, fitted, tmp_path):
+    data = write_toy_photos(tmp_path / "photos")
+    bundle = run.train(run.Config(str(data), tmp_path / "out", tune_color=True))
+    given = {image.tobytes() for image in recorder.images}
+    gallery = bundle.gallery
+    seen = np.array([load_image(data / id).tobytes() in given for id in gallery.ids])
+    assert not seen[gallery.splits == "test"].any()
+    counts = bundle.manifest["color_network"]
+    assert counts == {"n_tuned": int(seen.sum()), "n_untuned": int((~seen & (gallery.splits == "train")).sum())}
+    assert 0 < counts["n_untuned"] < counts["n_tuned"]
+    # Labels stand beside the photos that they belong to.
+    for image, color in zip(recorder.images, recorder.labels["color"], strict=True):
+        row = next(r for r, id in enumerate(gallery.ids) if load_image(data / id).tobytes() == image.tobytes())
+        assert gallery.labels["color"][row] == color
+    assert bundle.report["data"]["color_network"] == counts
+    # The methods are told which ones it has seen.
+    np.testing.assert_array_equal(fitted["tuned"], seen[gallery.splits == "train"])
+
+
+def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder, tmp_path, capsys):
+    data = write_toy_photos(tmp_path / "photos")
+    for seed in ("0", "1"):
+        run.main(["--data", str(data), "--out", str(tmp_path / seed), "--tune-color", "--seed", seed])
+    bundle = load_bundle(tmp_path / "0")
+    assert bundle.gallery.features.learned.shape == (72, 3)
+    assert bundle.color_network.fingerprint == ColorNetwork(onnx_mean(["n", 3, 8, 8])).fingerprint
+    assert COLOR_NETWORK in bundle.manifest["files"]
+    backbone.color_network = bundle.color_network
+    result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
+    assert {m.labels["color"] for m in result.matches} == {"blue"}
+    # A folder of photos is searched with it too.
+    photos = index_folder(data, bundle, backbone)
+    np.testing.assert_array_equal(photos.gallery.features.learned, bundle.gallery.features.learned)
+    assert photos.color_network is bundle.color_network
+
+    # Fresh splits would judge on what it learned from; bundles of other seeds do not.
+    with pytest.raises(DataError, match="--others"):
+        evaluate.main(["--bundle", str(tmp_path / "0"), "--seeds", "3"])
+    report = tmp_path / "report.json"
+    evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "1"), "--out", str(report)])
+    seeds = json.loads(report.read_text())["seeds"]
+    assert seeds["seeds"] == [0, 1]
+    figures = [load_bundle(tmp_path / seed).report["pairs"]["cosine"]["type"]["pearson"][0] for seed in "01"]
+    assert seeds["pairs"]["cosine"]["type"]["pearson"] == pytest.approx(
+        [np.mean(figures), np.std(figures, ddof=1)], abs=1e-4
+    )
+    with pytest.raises(DataError, match=r"different seeds, got seeds \[0, 0\]"):
+        evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "0")])
+    run.main(["--data", str(data), "--out", str(tmp_path / "2"), "--seed", "2"])
+    with pytest.raises(DataError, match="got color network True and False"):
+        evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "2")])
+
+
+def test_photos_that_cannot_be_fitted_on_are_named_before_anything_is_tuned(backbone, recorder, tmp_path):
+    data = write_toy_photos(tmp_path / "photos", per_class=1)
+    with pytest.raises(DataError, match="two photos of one"):
+        run.train(run.Config(str(data), tmp_path / "out", tune_color=True))
+    assert not recorder.images
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_color_network_is_not_tuned_for_fresh_splits(backbone, recorder, tmp_path):
+    with pytest.raises(CbirError, match="--others"):
+        run.main(["--data", "x", "--out", str(tmp_path / "out"), "--tune-color", "--seeds", "1", "2"])
+    assert not recorder.images
+
+
+@pytest.mark.parametrize("share", ["0", "1", "-0.5"])
+def test_a_test_share_outside_0_to_1_is_refused(backbone, tmp_path, share):
+    with pytest.raises(CbirError, match="test share between 0 and 1"):
+        run.main(["--data", "x", "--out", str(tmp_path / "out"), "--test-share", share])

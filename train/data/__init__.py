@@ -1,0 +1,1 @@
+"""Photos and labels in: reading, embedding, near duplicates, splits and pairs."""

@@ -1,0 +1,1 @@
+"""How good the methods are: metrics, reports and tables."""

@@ -1,0 +1,1 @@
+"""To the Hub: uploads, data sets and cards."""
