@@ -9,6 +9,7 @@ from cbir.bundle import Bundle, load_bundle, save_bundle
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
 from cbir.search import Match, Retriever, SearchOptions, SearchResult
+from cbir.version import __version__
 
 __all__ = [
     "Bundle",
@@ -18,6 +19,7 @@ __all__ = [
     "Retriever",
     "SearchOptions",
     "SearchResult",
+    "__version__",
     "load_bundle",
     "save_bundle",
 ]

@@ -1,12 +1,12 @@
 """Bundles: a gallery, the fitted methods and a manifest, as a folder. The only file that knows the formats.
 
     manifest.json         what made the bundle, and sha256 and size of every other file
-    gallery.parquet       id, type, color, split, thumbnail (JPEG), a row a photo
+    gallery.parquet       id, type, color, split, thumbnail (JPEG), one row per photo
     features.safetensors  embedding (g, d), color (g, c) and, of a color network, learned (g, l), float16, in the same
                           order
     color_network.onnx    the color network; absent where there is none
-    methods.safetensors   the arrays of fitted methods, named <method>/<array>, and of `familiarity` (cbir.familiarity)
-    <method>.<key>.onnx   the forests
+    models.safetensors    the arrays of what was fitted: attributes/..., <method>/..., familiarity/..., map/...
+    <method>.<task>.onnx  the forests
     report.json           how good the methods are (train.evaluate); may be absent
 
 Nothing here runs code when it is loaded. Loading checks the schema version, then sizes and hashes, then shapes, and
@@ -18,9 +18,10 @@ import json
 import platform
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,54 +34,139 @@ from safetensors.numpy import load_file, save_file
 
 from cbir import hub
 from cbir.errors import BundleError, HubUnreachableError
+from cbir.familiarity import Familiarity
 from cbir.features import Features
-from cbir.features.backbone import Backbone, load_backbone
+from cbir.features.backbone import Backbone, BackboneInfo, load_backbone
 from cbir.features.color_descriptor import COLOR_DIM, COLOR_VERSION
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
-from cbir.similarity import SIMILARITIES, Model
+from cbir.map import GalleryMap
+from cbir.similarity import SIMILARITIES, Models, Similarity
+from cbir.similarity.attributes import AttributeModel
+from cbir.storage import Flat, build, flatten
+from cbir.version import __version__
 
 FORMAT = "apparel-cbir-bundle"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 EMBEDDED = Path(__file__).resolve().parent.parent / "samples" / "bundle"
 MANIFEST = "manifest.json"
 GALLERY = "gallery.parquet"
 FEATURES = "features.safetensors"
-METHODS = "methods.safetensors"
+MODELS = "models.safetensors"
 COLOR_NETWORK = "color_network.onnx"
 REPORT = "report.json"
-FAMILIARITY = "familiarity"
 _COLOR_DESCRIPTOR = {"version": COLOR_VERSION, "dim": COLOR_DIM}
 _LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetensors", "pillow")
+# Parts of a bundle that are stored as they are annotated: name in the files -> type.
+_PARTS: dict[str, type] = {
+    "attributes": AttributeModel,
+    **{m.name: m.model_type for m in SIMILARITIES.values() if m.model_type not in (None, AttributeModel)},
+    "familiarity": Familiarity,
+    "map": GalleryMap,
+}
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a bundle records of the photos in its gallery.
+
+    Attributes:
+        name: of the folder, file or Hub dataset.
+        n_photos: in the gallery.
+        is_drawn: whether the pictures are drawings.
+        revision: of the dataset on the Hub.
+        counts: number of photos by color and type, "" where unknown.
+        unreadable: why photos were left out, by id.
+        n_also_fit: photos outside the gallery that methods were fitted on.
+    """
+
+    name: str
+    n_photos: int
+    is_drawn: bool = False
+    revision: str | None = None
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    n_also_fit: int = 0
+
+
+@dataclass(frozen=True)
+class TuningInfo:
+    """Photos of the train side that the color network was tuned on, and those kept from it."""
+
+    n_tuned: int
+    n_untuned: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What made a bundle.
+
+    Attributes:
+        title: what people read.
+        backbone: embedded the photos.
+        dataset: the photos.
+        seed: of split, pairs and fits; None where nothing was fitted.
+        test_share: of the photos, kept for evaluation.
+        tuning: of the color network; None where there is none.
+        models_from: title of the bundle that the models come from, where it is another one.
+        created: when, in UTC (ISO 8601).
+        version: of the software.
+    """
+
+    title: str
+    backbone: BackboneInfo
+    dataset: DatasetInfo
+    seed: int | None = None
+    test_share: float | None = None
+    tuning: TuningInfo | None = None
+    models_from: str | None = None
+    created: str | None = None
+    version: str = __version__
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Everything that a search needs, but for the backbone's own weights.
+    """Everything that a search needs, except the backbone's own weights.
 
     Attributes:
         gallery: what is searched.
-        models: fitted methods by name.
-        manifest: what made it; keys as `save_bundle` writes them, of which `backbone` and `dataset` come from whoever
-            made the bundle.
-        familiarity: tells photos of clothes from others, see `cbir.familiarity`; None where that was not fitted.
-        report: how good the methods are, as `train.evaluate` writes it; None where they were not judged.
-        color_network: tells colors, beside the color descriptor; None where none was learned.
+        models: what methods learned.
+        manifest: what made it.
+        familiarity: tells photos of clothes from others; None where that was not fitted.
+        map: places photos on a map; None where that was not fitted.
+        report: how good the methods are, as `train.evaluate` writes it; None where they were not evaluated.
+        color_network: tells colors, beside the color descriptor; None where none was tuned.
         notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
         repo: `user/repo` on the Hub that it came from; None for one that did not.
         loaded_revision: the commit, or hash of the manifest, that it was loaded as; None for one made in memory.
     """
 
     gallery: Gallery
-    models: dict[str, Model]
-    manifest: dict[str, Any]
-    familiarity: Model | None = None
+    models: Models
+    manifest: Manifest
+    familiarity: Familiarity | None = None
+    map: GalleryMap | None = None
     report: dict[str, Any] | None = None
     color_network: ColorNetwork | None = None
     notice: str | None = None
     repo: str | None = None
     loaded_revision: str | None = None
+
+    @property
+    def attributes(self) -> AttributeModel | None:
+        """Tells type and color; None in a bundle without learned methods."""
+        return self.models.attributes
+
+    @property
+    def methods(self) -> list[Similarity]:
+        """The methods that it can score with."""
+        return self.models.methods
+
+    @property
+    def default_method(self) -> str:
+        """The name of the method to take where none is asked for."""
+        return self.models.default_method
 
     @cached_property
     def revision(self) -> str:
@@ -89,12 +175,19 @@ class Bundle:
         """
         if self.loaded_revision is not None:
             return self.loaded_revision
-        content = hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode())
+        content = hashlib.sha256(json.dumps(asdict(self.manifest), sort_keys=True, default=dict).encode())
         for array in (self.gallery.features.embedding, self.gallery.features.color):
             content.update(np.ascontiguousarray(array).data)
         columns = [self.gallery.ids.tolist(), *(self.gallery.labels[name].tolist() for name in LABELS)]
         content.update(json.dumps(columns).encode())
         return f"sha256:{content.hexdigest()}"
+
+    @cached_property
+    def _parts(self) -> dict[str, object]:
+        """The parts that are there, by their name in `_PARTS`."""
+        parts = {"attributes": self.attributes, **self.models.by_method}
+        parts |= {"familiarity": self.familiarity, "map": self.map}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
@@ -104,7 +197,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
         The folder.
 
     Raises:
-        BundleError: the folder exists and is no bundle.
+        BundleError: the folder exists and is not a bundle.
     """
     folder = Path(folder)
     if folder.exists() and not _is_replaceable(folder):
@@ -113,18 +206,18 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         new.chmod(0o755)
-        _write_files(bundle, new)
+        parts = {
+            name: flatten(part, None if isinstance(part, AttributeModel) else AttributeModel)
+            for name, part in bundle._parts.items()
+        }
+        _write_files(bundle, parts, new)
+        made = replace(bundle.manifest, created=bundle.manifest.created or _now(), version=__version__)
         manifest = {
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            **bundle.manifest,
+            **flatten(made).json,
             "color_descriptor": _COLOR_DESCRIPTOR,
-            "methods": {
-                name: {"arrays": sorted(m.arrays), "graphs": sorted(m.graphs), "settings": m.settings}
-                for name, m in bundle.models.items()
-            },
-            **_described_familiarity(bundle.familiarity),
+            "parts": {name: flat.json for name, flat in parts.items()},
             "libraries": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
             "files": {
                 path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(new.iterdir())
@@ -149,12 +242,14 @@ def open_bundle(source: str | Path | None = None) -> Bundle:
     Then the cached snapshot is taken if there is one, else the embedded default, with a notice that says so.
 
     Raises:
-        BundleError, HubError: as `load_bundle`, save that the Hub does not answer.
+        BundleError, HubError: as `load_bundle`, except that the Hub does not answer.
     """
     try:
         return load_bundle(source)
     except HubUnreachableError as error:
-        repo, revision = hub.parse_repo(str(source))
+        if (named := hub.parse_repo(str(source))) is None:
+            raise
+        repo, revision = named
         if (manifest := hub.cached_file(repo, MANIFEST, revision)) and _is_complete(manifest.parent):
             notice = f"{error}: this is the copy of {source} that was downloaded earlier."
             return replace(_load(manifest.parent, repo), notice=notice)
@@ -184,19 +279,26 @@ def _load(folder: Path, repo: str | None = None) -> Bundle:
     _check_files(folder, manifest)
     try:
         gallery = _read_gallery(folder)
-        arrays = load_file(folder / METHODS)
-        models = _read_models(folder, manifest, arrays)
-        familiarity = _read_familiarity(manifest, arrays)
+        parts = _read_parts(folder, manifest["parts"], manifest["files"])
+        made = build(Manifest, manifest)
         report = json.loads((folder / REPORT).read_text(encoding="utf-8")) if REPORT in manifest["files"] else None
         graph = (folder / COLOR_NETWORK).read_bytes() if COLOR_NETWORK in manifest["files"] else None
-    except (pa.ArrowException, SafetensorError, KeyError, OSError) as error:
+    except (pa.ArrowException, SafetensorError, KeyError, ValueError, OSError) as error:
         raise BundleError(
             f"bundle {folder} cannot be read ({type(error).__name__}: {error}): build it again"
         ) from error
     color_network = ColorNetwork(graph) if graph else None
-    _check_features(folder, manifest, gallery, color_network)
-    revision = folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}"
-    return Bundle(gallery, models, manifest, familiarity, report, color_network, repo=repo, loaded_revision=revision)
+    _check_features(folder, manifest["color_descriptor"], made, gallery, color_network)
+    return Bundle(
+        gallery,
+        Models(parts.pop("attributes", None), {m: parts.pop(m) for m in SIMILARITIES if m in parts}),
+        made,
+        **parts,
+        report=report,
+        color_network=color_network,
+        repo=repo,
+        loaded_revision=folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}",
+    )
 
 
 def load_bundle_backbone(bundle: Bundle, weights: str | Path | None = None) -> Backbone:
@@ -209,7 +311,7 @@ def load_bundle_backbone(bundle: Bundle, weights: str | Path | None = None) -> B
     Raises:
         BackboneError: as `load_backbone`.
     """
-    return load_backbone(bundle.manifest["backbone"]["name"], weights).with_color_network(bundle.color_network)
+    return load_backbone(bundle.manifest.backbone.name, weights).with_color_network(bundle.color_network)
 
 
 def bundle_files(folder: str | Path) -> dict[str, Path]:
@@ -255,7 +357,7 @@ def _is_replaceable(folder: Path) -> bool:
     return True
 
 
-def _write_files(bundle: Bundle, folder: Path) -> None:
+def _write_files(bundle: Bundle, parts: Mapping[str, Flat], folder: Path) -> None:
     gallery = bundle.gallery
     table = pa.table(
         {
@@ -266,18 +368,16 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
         }
     )
     pq.write_table(table, folder / GALLERY)
-    features = {name: getattr(gallery.features, name) for name in ("embedding", "color", "learned")}
+    features = {part.name: getattr(gallery.features, part.name) for part in fields(Features)}
     _save_arrays({name: a.astype(np.float16) for name, a in features.items() if a.size}, folder / FEATURES)
-    models = {**bundle.models, **({FAMILIARITY: bundle.familiarity} if bundle.familiarity else {})}
-    arrays = {f"{name}/{key}": a for name, model in models.items() for key, a in model.arrays.items()}
-    _save_arrays(arrays, folder / METHODS)
-    for name, model in bundle.models.items():
-        for key, graph in model.graphs.items():
-            (folder / _graph_file(name, key)).write_bytes(graph)
+    _save_arrays({f"{name}/{at}": a for name, flat in parts.items() for at, a in flat.arrays.items()}, folder / MODELS)
+    for name, flat in parts.items():
+        for place, graph in flat.graphs.items():
+            (folder / _graph_file(name, place)).write_bytes(graph)
     if bundle.color_network is not None:
         (folder / COLOR_NETWORK).write_bytes(bundle.color_network.graph)
     if bundle.report is not None:
-        # No nan, which is no JSON; one line, since nobody reads it unformatted and it is sent to browsers.
+        # No nan, which is not JSON; one line, since nobody reads it unformatted and it is sent to browsers.
         text = json.dumps(bundle.report, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         (folder / REPORT).write_text(text + "\n", encoding="utf-8")
 
@@ -288,8 +388,12 @@ def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     path.chmod(0o644)  # safetensors gives its files to their owner alone
 
 
-def _graph_file(method: str, key: str) -> str:
-    return f"{method}.{key}.onnx"
+def _graph_file(part: str, place: str) -> str:
+    return f"{part}.{place.rpartition('/')[2]}.onnx"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -297,7 +401,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("schema_version") != SCHEMA_VERSION:
         version = manifest.get("schema_version")
         raise BundleError(f"bundle {folder} has schema version {version}, expected {SCHEMA_VERSION}: build it again")
-    missing = [key for key in ("backbone", "color_descriptor", "dataset", "methods", "files") if key not in manifest]
+    missing = [key for key in ("backbone", "color_descriptor", "dataset", "parts", "files") if key not in manifest]
     if missing:
         raise BundleError(f"{folder / MANIFEST} lacks {', '.join(missing)}: build the bundle again")
     return manifest
@@ -319,8 +423,9 @@ def _read_any_manifest(folder: Path) -> dict[str, Any]:
 
 def _needed_files(manifest: dict[str, Any]) -> list[str]:
     """Names of the files that the app needs, besides the manifest."""
-    graphs = [_graph_file(name, key) for name, method in manifest["methods"].items() for key in method["graphs"]]
-    return sorted([GALLERY, FEATURES, METHODS, *graphs, *({REPORT, COLOR_NETWORK} & set(manifest["files"]))])
+    listed = set(manifest["files"])
+    graphs = {name for name in listed if name.endswith(".onnx") and name.partition(".")[0] in _PARTS}
+    return sorted({GALLERY, FEATURES, MODELS} | graphs | ({REPORT, COLOR_NETWORK} & listed))
 
 
 def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
@@ -351,40 +456,46 @@ def _read_gallery(folder: Path) -> Gallery:
     )
 
 
-def _read_models(folder: Path, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Model]:
-    models = {}
-    for name, method in manifest["methods"].items():
-        if name not in SIMILARITIES:
-            raise BundleError(f"bundle {folder} holds the unknown method {name!r}: update the software")
-        models[name] = Model(
-            {key: arrays[f"{name}/{key}"] for key in method["arrays"]},
-            {key: (folder / _graph_file(name, key)).read_bytes() for key in method["graphs"]},
-            method["settings"],
-        )
-    return models
+def _read_parts(folder: Path, described: Mapping[str, Any], listed: Container[str]) -> dict[str, Any]:
+    def array(part: str, place: str) -> np.ndarray:
+        return arrays[f"{part}/{place}"]
 
+    def graph(part: str, place: str) -> bytes:
+        name = _graph_file(part, place)
+        if name not in listed:
+            raise BundleError(f"the manifest of {folder} does not list {name}: build it again")
+        return (folder / name).read_bytes()
 
-def _described_familiarity(model: Model | None) -> dict[str, Any]:
-    return {FAMILIARITY: {"arrays": sorted(model.arrays), "settings": model.settings}} if model else {}
-
-
-def _read_familiarity(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model | None:
-    if FAMILIARITY not in manifest:
-        return None
-    described = manifest[FAMILIARITY]
-    return Model({key: arrays[f"{FAMILIARITY}/{key}"] for key in described["arrays"]}, settings=described["settings"])
+    if unknown := sorted(set(described) - set(_PARTS)):
+        raise BundleError(f"bundle {folder} holds the unknown part {unknown[0]!r}: update the software")
+    arrays = load_file(folder / MODELS)
+    parts: dict[str, Any] = {}
+    for name, part_type in _PARTS.items():  # the attribute model first: others hold it
+        if name in described:
+            parts[name] = build(
+                part_type,
+                described[name],
+                array=partial(array, name),
+                graph=partial(graph, name),
+                shared=parts.get("attributes"),
+            )
+    return parts
 
 
 def _check_features(
-    folder: Path, manifest: dict[str, Any], gallery: Gallery, color_network: ColorNetwork | None
+    folder: Path,
+    made_by: object,
+    manifest: Manifest,
+    gallery: Gallery,
+    color_network: ColorNetwork | None,
 ) -> None:
-    features, made_by = gallery.features, manifest["color_descriptor"]
+    features = gallery.features
     if made_by != _COLOR_DESCRIPTOR or features.color.shape[1] != COLOR_DIM:
         raise BundleError(
             f"bundle {folder} has color descriptors {made_by}, this software makes {_COLOR_DESCRIPTOR}: build it again"
         )
     for what, maker, got, expected in (
-        ("embeddings", "backbone", features.embedding.shape[1], manifest["backbone"]["dim"]),
+        ("embeddings", "backbone", features.embedding.shape[1], manifest.backbone.dim),
         ("learned colors", "color network", features.learned.shape[1], color_network.dim if color_network else 0),
     ):
         if got != expected:

@@ -146,7 +146,7 @@ def _bundle(source: str | None) -> tuple[Bundle | None, Finding]:
 
 
 def _backbone(bundle: Bundle, weights: Path | None) -> Finding:
-    name = bundle.manifest["backbone"]["name"]
+    name = bundle.manifest.backbone.name
     try:
         if weights is None and not weights_at_hand(name):
             advice = "the first start downloads them from the Hub; without it, give --weights FILE"

@@ -15,7 +15,6 @@ from cbir.features.backbone import Box
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS
 from cbir.search import Crop, Photo, Retriever
-from cbir.similarity import attribute_posteriors
 
 EXACT_WITHIN = 0.02  # of the cosine: half precision, and the JPEG of a thumbnail
 
@@ -106,10 +105,10 @@ def explain(
         picture = picture if crop is None else crop_image(picture, crop)
         query = extract([picture], retriever.backbone)
     evidence = {}
-    if (model := retriever.attribute_model) is not None:
-        of_query, of_item = (attribute_posteriors(features, model) for features in (query, item))
+    if (attributes := retriever.bundle.attributes) is not None:
+        of_query, of_item = (attributes.posteriors(features) for features in (query, item))
         for name in LABELS:
-            evidence[name] = _evidence(model.settings["classes"][name], of_query[name][0], of_item[name][0])
+            evidence[name] = _evidence(attributes.classes(name), of_query[name][0], of_item[name][0])
     q, x = query.embedding[0], item.embedding[0]
     lengths = float(np.linalg.norm(q) * np.linalg.norm(x)) or 1.0
     likeness = float(q @ x) / lengths

@@ -218,8 +218,8 @@ def _options(result: SearchResult) -> OptionsJson:
 def _bundle(bundle: Bundle) -> BundleJson:
     manifest = bundle.manifest
     return {
-        "title": manifest.get("title"),
-        "created": manifest.get("created"),
+        "title": manifest.title,
+        "created": manifest.created,
         "repo": bundle.repo,
         "revision": bundle.revision,
     }

@@ -3,7 +3,7 @@
 Legend: g photos.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,7 +37,7 @@ class Gallery:
 
     def __post_init__(self) -> None:
         """Checks the columns once, so that no later code has to."""
-        columns = {
+        columns: dict[str, Sized] = {
             "features": self.features,
             "thumbnails": self.thumbnails,
             "splits": self.splits,

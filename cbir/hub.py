@@ -77,10 +77,10 @@ def download(repo: str, names: Sequence[str], revision: str | None = None, kind:
     def one(name: str) -> Path:
         return Path(hf_hub_download(repo, name, revision=revision, repo_type=kind))
 
-    return [clear_errors(lambda name=name: one(name), shown) for name in names]
+    return [translate_errors(functools.partial(one, name), shown) for name in names]
 
 
-def clear_errors(call: Callable[[], T], repo: str) -> T:
+def translate_errors(call: Callable[[], T], repo: str) -> T:
     """Runs a call of the Hub's client, turning its many errors into ours.
 
     Raises:
@@ -115,7 +115,7 @@ def clear_errors(call: Callable[[], T], repo: str) -> T:
     except RuntimeError as error:  # around whatever went wrong with a large file
         if error.__cause__ is None:
             raise
-        return clear_errors(functools.partial(_raise, error.__cause__), repo)
+        return translate_errors(functools.partial(_raise, error.__cause__), repo)
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
         raise HubUnreachableError(f"the connection to the Hub was lost at {repo} ({type(error).__name__})") from None
 

@@ -54,3 +54,6 @@ TASKS: dict[str, Task] = {
         Task("both", "Same type and color", ("type", "color")),
     )
 }
+
+# The key of what was fitted or evaluated on the pairs of all tasks at once, as published: it is not told which task.
+POOLED = "pooled"

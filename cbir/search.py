@@ -6,21 +6,22 @@ Legend: q photos of a query, g gallery items, k matches.
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from PIL import Image
 
 from cbir.bundle import Bundle, load_bundle_backbone
 from cbir.errors import BundleError, CbirError, UnknownNameError
-from cbir.familiarity import EVEN, familiarity
+from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS, TASKS, Task
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Similarity
 
 DEFAULT_TASK = "both"
 DEFAULT_K = 12
@@ -188,7 +189,7 @@ class Retriever:
         self.bundle = bundle
         self.gallery = bundle.gallery
         self._backbone = None
-        self._codes: dict[str, np.ndarray] = {}
+        self._codes: dict[Callable, np.ndarray] = {}
         if backbone is not None:
             self._backbone = self._check_backbone(backbone)
 
@@ -207,13 +208,7 @@ class Retriever:
     @property
     def methods(self) -> list[Similarity]:
         """The methods that this bundle can score with."""
-        return [m for m in SIMILARITIES.values() if not m.is_learned or m.name in self.bundle.models]
-
-    @property
-    def attribute_model(self) -> Model | None:
-        """What tells type and color, for `attribute_posteriors`; None in a bundle without learned methods."""
-        # Any learned method will do: all of them hold it.
-        return next((self.bundle.models[m.name] for m in self.methods if m.is_learned), None)
+        return self.bundle.methods
 
     def warm_up(self) -> None:
         """Does before the first search what every search would otherwise wait for: codes and the backbone."""
@@ -270,7 +265,7 @@ class Retriever:
 
     def query(self, images: Photo | Sequence[Photo], *, ids: Sequence[str] = (), crop: Crop | None = None) -> Query:
         """Reads and embeds what is searched with, for `rank` and `scores`; arguments and errors as in `search`."""
-        sources = images if isinstance(images, list | tuple) else [images]
+        sources = cast("Sequence[Photo]", images if isinstance(images, list | tuple) else [images])
         if not len(sources) + len(ids):
             raise CbirError("expected at least one photo or id to search with, got none")
         if crop is not None and not sources:
@@ -288,7 +283,7 @@ class Retriever:
     def scores(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> np.ndarray:
         """Scores of all gallery items, whatever the filters: (g,) float32, larger is closer."""
         method = self._method(options)
-        model, codes = self._model(method), self._gallery_codes(method)
+        model, codes = self.bundle.models.of(method), self._gallery_codes(method)
         weight = 0.5 if options.weight is None else options.weight
         # Photo by photo: then its scores do not depend, not even by rounding, on those beside it.
         by_photo = [
@@ -312,7 +307,7 @@ class Retriever:
         ranked = np.where(taking_part, -scores if options.least_similar else scores, -math.inf)
         rows = top_k(ranked, gallery.id_order, len(gallery) if options.hide_near_duplicates else options.k)
         if options.hide_near_duplicates:
-            rows = self._without_near_duplicates(rows, query, options.k)
+            rows = np.array(self._without_near_duplicates(rows, query, options.k), int)
         matches = [
             Match(str(gallery.ids[row]), rank, float(scores[row]), gallery.labels_of(row))
             for rank, row in enumerate(rows, start=1)
@@ -325,8 +320,8 @@ class Retriever:
 
     def _is_confident(self, query: Query, options: SearchOptions, score: float) -> bool:
         """Whether all photos of the query are familiar, and a score that is a probability is above even."""
-        model = self.bundle.familiarity
-        if model is not None and (familiarity(query.features, model) < model.settings["no_match_below"]).any():
+        familiarity = self.bundle.familiarity
+        if familiarity is not None and (familiarity.score(query.features) < familiarity.threshold).any():
             return False
         return not self._method(options).is_learned or options.weight is not None or score >= EVEN
 
@@ -371,11 +366,11 @@ class Retriever:
 
     def _completed(self, name: str, known: np.ndarray, features: Features) -> np.ndarray:
         """Labels of n photos, (n,) str: the known ones; where unknown (""), the most probable if that can be told."""
-        model = self.attribute_model
-        if model is None or (known != "").all():
+        attributes = self.bundle.attributes
+        if attributes is None or (known != "").all():
             return known
-        classes = np.array(model.settings["classes"][name])
-        return np.where(known != "", known, classes[attribute_posteriors(features, model)[name].argmax(axis=1)])
+        probable = np.array(attributes.classes(name))[attributes.posteriors(features)[name].argmax(axis=1)]
+        return np.where(known != "", known, probable)
 
     def _method(self, options: SearchOptions) -> Similarity:
         methods = {m.name: m for m in self.methods}
@@ -383,19 +378,17 @@ class Retriever:
             raise UnknownNameError("method", options.method, methods)
         return methods[options.method]
 
-    def _model(self, method: Similarity) -> Model:
-        return self.bundle.models.get(method.name, Model())
-
     def _gallery_codes(self, method: Similarity) -> np.ndarray:
-        if method.name not in self._codes:
-            self._codes[method.name] = method.encode(self.gallery.features, self._model(method))
-        return self._codes[method.name]
+        # Methods that encode alike share their codes: they hold the same attribute model.
+        if method.encode not in self._codes:
+            self._codes[method.encode] = method.encode(self.gallery.features, self.bundle.models.of(method))
+        return self._codes[method.encode]
 
     def _check_backbone(self, backbone: Backbone) -> Backbone:
-        made_by = self.bundle.manifest["backbone"]
-        if backbone.fingerprint != made_by["fingerprint"]:
+        made_by = self.bundle.manifest.backbone
+        if backbone.fingerprint != made_by.fingerprint:
             raise BundleError(
-                f"the bundle was made with {made_by['name']} (weights: {made_by['weights']['origin']}), got "
+                f"the bundle was made with {made_by.name} (weights: {made_by.weights.origin}), got "
                 f"{backbone.name} with other weights or preprocessing: give the same with --weights FILE"
             )
         return backbone

@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         labelled = with_seen_colors(args.queries, COLORS_SEEN, Path(folder))
         queries, _ = embed_dataset(read_dataset(labelled), backbone)
-    galleries = {shipped.manifest["title"]: shipped}
+    galleries = {shipped.manifest.title: shipped}
     if args.photos:
         galleries["labelled photos"] = index_folder(args.photos, shipped, backbone)
     found = [

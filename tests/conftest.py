@@ -19,19 +19,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from cbir.bundle import Bundle
-from cbir.familiarity import fit_familiarity
+from cbir.bundle import Bundle, DatasetInfo, Manifest
 from cbir.features import Features, extract
-from cbir.features.backbone import Box
+from cbir.features.backbone import BackboneInfo, Box, WeightsInfo
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
-from cbir.map import fit_map
 from cbir.search import Retriever
-from cbir.similarity import DEFAULT_METHOD
 from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
 from train.evaluation.not_clothes import not_clothes
 from train.fit import fit_methods
+from train.fit.familiarity import fit_familiarity
+from train.fit.map import fit_map
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real photos and weights, where somebody has them: never part of the repository
@@ -122,15 +121,16 @@ class ToyBackbone:
         self.fingerprint = color_network.fingerprint if color_network else ToyBackbone.fingerprint
         return self
 
-    def describe(self) -> dict:
+    def describe(self) -> BackboneInfo:
         """As `Backbone.describe`."""
-        return {"name": self.name, "dim": self.dim, "fingerprint": self.fingerprint, "weights": {"origin": "none"}}
+        return BackboneInfo(self.name, self.dim, self.fingerprint, WeightsInfo("none"))
 
 
 @pytest.fixture(autouse=True)
 def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CBIR_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.delenv("CBIR_BUNDLE", raising=False)
+    for name in ("CBIR_BUNDLE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
     # A training run judges itself; few tests are about that.
     monkeypatch.setattr("train.evaluation.familiarity.PER_KIND", 2)
     monkeypatch.setattr("train.evaluation.baselines.TREES", 5)
@@ -155,20 +155,15 @@ def toy_bundle() -> Bundle:
     )
     train = gallery.splits == "train"
     models = fit_methods(gallery.features.take(train), {k: v[train] for k, v in gallery.labels.items()}, seed=0)
-    dataset = {"name": "toy", "n_photos": len(rows), "is_drawn": True, "counts": {}, "unreadable": {}}
-    manifest = {
-        "title": "Toy photos",
-        "backbone": ToyBackbone().describe(),
-        "dataset": dataset,
-        "seed": 0,
-        "map": fit_map(gallery.features.take(train), models[DEFAULT_METHOD]),
-    }
+    manifest = Manifest("Toy photos", ToyBackbone().describe(), DatasetInfo("toy", len(rows), is_drawn=True), seed=0)
     pictures = {
         use: {kind: extract(images, ToyBackbone()) for kind, images in not_clothes(2, seed).items()}
         for seed, use in enumerate(("level", "judge"))
     }
     others = Features.concatenate(list(pictures["level"].values()))
-    bundle = Bundle(gallery, models, manifest, fit_familiarity(gallery.features.take(train), others, seed=0))
+    fit_on = gallery.features.take(train)
+    familiarity, gallery_map = fit_familiarity(fit_on, others, seed=0), fit_map(fit_on, models.attributes)
+    bundle = Bundle(gallery, models, manifest, familiarity, gallery_map)
     return dataclasses.replace(bundle, report=evaluate(bundle, pictures, replicates=50))
 
 
@@ -193,6 +188,21 @@ def url(retriever: Retriever) -> Iterator[str]:
     with warnings.catch_warnings():  # Gradio leaves event loops and sockets to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def vgg16_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full VGG16 with generated weights: small, so that 30 layers neither vanish nor explode."""
+    import torch
+    from safetensors.torch import save_file
+
+    from cbir.features.weights import import_timm
+
+    torch.manual_seed(0)
+    state = import_timm().create_model("vgg16.tv_in1k").state_dict()
+    path = tmp_path_factory.mktemp("weights") / "vgg16.safetensors"
+    save_file({name: tensor.half() for name, tensor in state.items()}, path)
+    return path
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cbir.bundle import Bundle, load_bundle, load_bundle_backbone
+from cbir.bundle import Bundle, Manifest, load_bundle, load_bundle_backbone
 from cbir.errors import DataError
-from cbir.familiarity import familiarity
 from cbir.features import Features
 from cbir.gallery import Gallery
 from cbir.labels import LABELS, TASKS, Task
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, Similarity, attribute_posteriors
+from cbir.similarity import DEFAULT_METHOD, Models, Similarity
+from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main, write_section
 from train.data.split import PAIRS_PER_TASK, Pairs, check_pairs, near_duplicate_groups, sample_pairs, split_by_group
 from train.evaluation.baselines import naive_protocol, task_blind_ceiling
@@ -179,7 +179,7 @@ class Scored:
     top: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def score_method(method: Similarity, model: Model, sides: Sides) -> Scored:
+def score_method(method: Similarity, model: object, sides: Sides) -> Scored:
     """Scores the test pairs, and every test photo against the train photos."""
     queries, items = method.encode(sides.test, model), method.encode(sides.train, model)
     pairs = {
@@ -196,7 +196,7 @@ def score_method(method: Similarity, model: Model, sides: Sides) -> Scored:
 
 def rank(
     method: Similarity,
-    model: Model,
+    model: object,
     task: Task,
     queries: tuple[np.ndarray, Mapping[str, np.ndarray]],
     items: tuple[np.ndarray, Mapping[str, np.ndarray]],
@@ -224,7 +224,7 @@ def rank(
     return by_query, (np.concatenate(rows), np.concatenate(found))
 
 
-def score_pairs(method: Similarity, codes: np.ndarray, model: Model, task: Task | None, pairs: Pairs) -> np.ndarray:
+def score_pairs(method: Similarity, codes: np.ndarray, model: object, task: Task | None, pairs: Pairs) -> np.ndarray:
     """Scores m pairs of encoded photos: (m,) float32."""
     scores = np.empty(len(pairs), np.float32)
     order = np.argsort(pairs.left, kind="stable")
@@ -234,18 +234,13 @@ def score_pairs(method: Similarity, codes: np.ndarray, model: Model, task: Task 
     return scores
 
 
-def methods_of(models: Mapping[str, Model]) -> list[Similarity]:
-    """The methods that need no model, and those whose model is there."""
-    return [m for m in SIMILARITIES.values() if not m.is_learned or m.name in models]
-
-
-def score_all(models: Mapping[str, Model], sides: Sides) -> dict[str, Scored]:
+def score_all(models: Models, sides: Sides) -> dict[str, Scored]:
     """Scores by every method, with a progress bar."""
-    bar = tqdm(methods_of(models), desc="judging", unit="method")
+    bar = tqdm(models.methods, desc="judging", unit="method")
     scored = {}
     for method in bar:
         bar.set_postfix_str(method.name)
-        scored[method.name] = score_method(method, models.get(method.name, Model()), sides)
+        scored[method.name] = score_method(method, models.of(method), sides)
     return scored
 
 
@@ -276,7 +271,7 @@ def evaluate(
             "judge on: train with other seeds, and give these bundles as --others"
         )
     gallery, manifest, models = bundle.gallery, bundle.manifest, bundle.models
-    seed = manifest["seed"]
+    seed = manifest.seed
     sides = two_sides(gallery, seed)
     scored = score_all(models, sides)
     reference = DEFAULT_METHOD if DEFAULT_METHOD in scored else next(iter(scored))
@@ -287,11 +282,11 @@ def evaluate(
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "data": {
-            "title": manifest["title"],
-            **{key: manifest["dataset"].get(key) for key in ("name", "revision", "is_drawn", "n_photos")},
-            "n_also_fit": manifest["dataset"].get("n_also_fit", 0),
-            "backbone": manifest["backbone"]["name"],
-            "color_network": manifest.get("color_network"),
+            "title": manifest.title,
+            **{key: getattr(manifest.dataset, key) for key in ("name", "revision", "is_drawn", "n_photos")},
+            "n_also_fit": manifest.dataset.n_also_fit,
+            "backbone": manifest.backbone.name,
+            "color_network": asdict(manifest.tuning) if manifest.tuning else None,
         },
         "protocol": {
             "n_train": len(sides.train),
@@ -317,7 +312,7 @@ def evaluate(
     report |= _with_intervals(scored, sides, clusters, drawn, sources, reference)
     report["naive"] = naive_protocol(gallery.features, gallery.labels, gallery.splits == "test", seed)
     report["seeds"] = _over_seeds(gallery, manifest, seeds) if seeds else None
-    report["confusion"] = _confusion(sides, models.get("attribute_agreement"))
+    report["confusion"] = _confusion(sides, models.attributes)
     report |= _curves(scored, sides)
     report["queries"] = _best_and_worst(scored[reference], sides)
     report["confidence"] = (
@@ -342,11 +337,11 @@ def evaluate_elsewhere(queries: Gallery, bundle: Bundle, replicates: int = REPLI
         where the bundle cannot tell, and "retrieval" {METHOD: TASK: metric: figure}, as in the report; tasks without
         queries are left out.
     """
-    drawn = resample(near_duplicate_groups(queries.features.embedding), replicates, bundle.manifest.get("seed", 0))
+    drawn = resample(near_duplicate_groups(queries.features.embedding), replicates, bundle.manifest.seed or 0)
     n_queries: dict[str, int] = {}
     retrieval: dict[str, Any] = {}
-    for method in methods_of(bundle.models):
-        model = bundle.models.get(method.name, Model())
+    for method in bundle.methods:
+        model = bundle.models.of(method)
         codes = method.encode(queries.features, model), method.encode(bundle.gallery.features, model)
         retrieval[method.name] = {}
         for task in TASKS.values():
@@ -357,8 +352,8 @@ def evaluate_elsewhere(queries: Gallery, bundle: Bundle, replicates: int = REPLI
                     metric: _figure(_mean(values), bootstrap_means(values, drawn), metric)
                     for metric, values in by_query.items()
                 }
-    model = bundle.familiarity
-    passes = np.mean(familiarity(queries.features, model) >= model.settings["no_match_below"]) if model else None
+    familiarity = bundle.familiarity
+    passes = np.mean(familiarity.score(queries.features) >= familiarity.threshold) if familiarity else None
     return plain(
         {
             "n_photos": len(queries),
@@ -521,10 +516,10 @@ def _differences(
     }
 
 
-def _over_seeds(gallery: Gallery, manifest: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+def _over_seeds(gallery: Gallery, manifest: Manifest, seeds: Sequence[int]) -> dict[str, Any]:
     """Mean and standard deviation of the main figures over fresh splits."""
     groups = near_duplicate_groups(gallery.features.embedding)
-    share = manifest.get("split", {}).get("test_share", TEST_SHARE)
+    share = manifest.test_share or TEST_SHARE
     pairs: dict[str, dict[str, dict[str, list[float]]]] = {}
     retrieval: dict[str, dict[str, dict[str, list[float]]]] = {}
     for seed in seeds:
@@ -600,13 +595,13 @@ def _mean_and_deviation(value: Any) -> Any:  # noqa: ANN401 - dicts down to list
     return [np.mean(value), np.std(value, ddof=1) if len(value) > 1 else float("nan")]
 
 
-def _confusion(sides: Sides, model: Model | None) -> dict[str, Any] | None:
-    if model is None:
+def _confusion(sides: Sides, attributes: AttributeModel | None) -> dict[str, Any] | None:
+    if attributes is None:
         return None
-    posteriors = attribute_posteriors(sides.test, model)
+    posteriors = attributes.posteriors(sides.test)
     found = {}
     for label in LABELS:
-        learned = np.array(model.settings["classes"][label])
+        learned = np.array(attributes.classes(label))
         known = sides.test_labels[label] != ""
         true, guess = sides.test_labels[label][known], learned[posteriors[label][known].argmax(axis=1)]
         classes = np.union1d(learned, true)
@@ -704,7 +699,7 @@ def main(argv: list[str] | None = None) -> int:
     pictures = None
     if bundle.familiarity:
         backbone = load_bundle_backbone(bundle, args.weights)
-        pictures = not_clothes_features(backbone, bundle.manifest["seed"])
+        pictures = not_clothes_features(backbone, bundle.manifest.seed or 0)
     report = evaluate(bundle, pictures, args.seeds)
     if args.others:
         report["seeds"] = plain(over_bundles([report, *others]))

@@ -5,7 +5,7 @@ The photos become a gallery; the fitted methods come from a bundle of the same b
 
 from pathlib import Path
 
-from cbir.bundle import Bundle
+from cbir.bundle import Bundle, DatasetInfo, Manifest
 from cbir.errors import BundleError
 from cbir.features.backbone import Backbone
 from train.data.embed import embed_dataset, report_unreadable
@@ -27,22 +27,13 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
         DataError: there are no photos, or their labels file is not as expected.
         BundleError: the backbone is not the one that made `base`.
     """
-    if backbone.fingerprint != base.manifest["backbone"]["fingerprint"]:
+    if backbone.fingerprint != base.manifest.backbone.fingerprint:
         raise BundleError(f"the bundle's methods need its own backbone, got other weights of {backbone.name}")
     dataset = read_dataset(folder, any_folders=True)
     gallery, unreadable = embed_dataset(dataset, backbone)
     report_unreadable(unreadable, str(folder))
-    manifest = {
-        "title": folder.resolve().name,
-        "backbone": backbone.describe(),
-        "dataset": {
-            "name": folder.resolve().name,
-            "is_drawn": False,
-            "n_photos": len(gallery),
-            "counts": counts(dataset),
-            "unreadable": unreadable,
-        },
-        "models_from": base.manifest.get("title"),
-        **{key: base.manifest[key] for key in ("map",) if key in base.manifest},
-    }
-    return Bundle(gallery, base.models, manifest, base.familiarity, color_network=base.color_network)
+    dataset_info = DatasetInfo(folder.resolve().name, len(gallery), counts=counts(dataset), unreadable=unreadable)
+    manifest = Manifest(
+        folder.resolve().name, backbone.describe(), dataset_info, models_from=base.manifest.title, created=None
+    )
+    return Bundle(gallery, base.models, manifest, base.familiarity, base.map, color_network=base.color_network)

@@ -34,7 +34,7 @@ def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False
     bundle = load_bundle(folder)
     files = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
     owned = owned_by_manifest(FORMAT)
-    commit = upload(repo, "model", files, owned, f"Bundle {bundle.manifest['title']}", not public, dry_run)
+    commit = upload(repo, "model", files, owned, f"Bundle {bundle.manifest.title}", not public, dry_run)
     return f"{repo}@{commit}" if commit else None
 
 

@@ -12,22 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
 from tqdm import tqdm
 
-from cbir.bundle import Bundle, save_bundle
+from cbir.bundle import Bundle, DatasetInfo, Manifest, TuningInfo, save_bundle
 from cbir.errors import CbirError
-from cbir.familiarity import fit_familiarity
 from cbir.features import Features, extract_learned
 from cbir.features.backbone import BACKBONES, BATCH_SIZE, Backbone, load_backbone
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
-from cbir.map import fit_map
-from cbir.similarity import DEFAULT_METHOD
 from train.cli import run_main
 from train.data.embed import embed_dataset, read_photos, report_unreadable
 from train.data.split import check_pairs, near_duplicate_groups, split_by_group
@@ -36,6 +32,8 @@ from train.evaluation.familiarity import not_clothes_features
 from train.evaluation.markdown import tables
 from train.fit import fit_methods
 from train.fit.color_network import tune_color_network
+from train.fit.familiarity import fit_familiarity
+from train.fit.map import fit_map
 from train.hub.upload import check_access
 from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
@@ -142,10 +140,10 @@ def train(config: Config) -> Bundle:
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
-    manifest["map"] = fit_map(gallery.features.take(gallery.splits == "train"), models[DEFAULT_METHOD])
     if config.tune_color:
-        manifest["color_network"] = {"n_tuned": int(tuned.sum()), "n_untuned": int((~is_test & ~tuned).sum())}
-    bundle = Bundle(gallery, models, manifest, familiarity, color_network=color_network)
+        manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))
+    gallery_map = fit_map(gallery.features.take(gallery.splits == "train"), models.attributes)
+    bundle = Bundle(gallery, models, manifest, familiarity, gallery_map, color_network=color_network)
     bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
     save_bundle(bundle, config.out)
     return bundle
@@ -176,23 +174,23 @@ def _manifest(
     gallery: Gallery,
     unreadable: dict[str, str],
     n_also_fit: int,
-) -> dict[str, Any]:
+) -> Manifest:
     name = Path(config.data).name or config.data
-    return {
-        "title": config.title or name,
-        "backbone": backbone.describe(),
-        "dataset": {
-            "name": name,
-            "revision": config.revision,
-            "is_drawn": config.is_drawn,
-            "n_photos": len(gallery),
-            "counts": counts(dataset),
-            "unreadable": unreadable,
-            "n_also_fit": n_also_fit,
-        },
-        "seed": config.seed,
-        "split": {"by": "image, near duplicates on one side", "test_share": config.test_share},
-    }
+    return Manifest(
+        title=config.title or name,
+        backbone=backbone.describe(),
+        dataset=DatasetInfo(
+            name=name,
+            n_photos=len(gallery),
+            is_drawn=config.is_drawn,
+            revision=config.revision,
+            counts=counts(dataset),
+            unreadable=unreadable,
+            n_also_fit=n_also_fit,
+        ),
+        seed=config.seed,
+        test_share=config.test_share,
+    )
 
 
 def parse_args(argv: list[str] | None = None) -> Config:

@@ -121,7 +121,7 @@ def deploy(
         if name is None:
             raise HubError(f"expected a bundle as user/repo or user/repo@revision, got {bundle!r}")
         hub.check_reachable()
-        info = hub.clear_errors(lambda: api.model_info(name[0], revision=name[1]), bundle)
+        info = hub.translate_errors(lambda: api.model_info(name[0], revision=name[1]), bundle)
         pinned = f"{name[0]}@{info.sha}"
     sdk = "docker" if docker else "gradio"
     commit = upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", not public, dry_run, sdk)
@@ -131,7 +131,7 @@ def deploy(
             page = f"{hub.endpoint()}/spaces/{repo}/settings"
             print(f"{name[0]} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
     if commit and pinned:
-        hub.clear_errors(lambda: api.add_space_variable(repo, VARIABLE, pinned), repo)
+        hub.translate_errors(lambda: api.add_space_variable(repo, VARIABLE, pinned), repo)
     return commit
 
 

@@ -8,7 +8,7 @@ Legend: n photos, d numbers in an embedding, c numbers in a color descriptor, l 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,8 @@ from cbir.features.color_network import ColorNetwork
 
 NEAR_DUPLICATE = 0.97  # least cosine of the embeddings of two photos that show the same picture
 
+_WITHOUT_NETWORK = np.empty((0, 0), np.float32)
+
 
 @dataclass(frozen=True)
 class Features:
@@ -27,16 +29,16 @@ class Features:
     Attributes:
         embedding: (n, d) float32, raw.
         color: (n, c) float32, see `cbir.features.color_descriptor`.
-        learned: (n, l) float32, of the color network; (n, 0) where there is none, which is what None gives.
+        learned: (n, l) float32, of the color network; (n, 0) without one, which is the default.
     """
 
     embedding: np.ndarray
     color: np.ndarray
-    learned: np.ndarray | None = None
+    learned: np.ndarray = field(default_factory=lambda: _WITHOUT_NETWORK)
 
     def __post_init__(self) -> None:
         """Raises ValueError where the parts do not have the same rows."""
-        if self.learned is None:
+        if self.learned is _WITHOUT_NETWORK:
             object.__setattr__(self, "learned", np.empty((len(self.embedding), 0), np.float32))
         shapes = [part.shape for part in self._parts()]
         if {len(shape) for shape in shapes} != {2} or len({shape[0] for shape in shapes}) != 1:
@@ -45,7 +47,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.embedding)
 
-    def take(self, rows: np.ndarray | slice) -> "Features":
+    def take(self, rows: np.ndarray | Sequence[int] | slice) -> "Features":
         """The features of some rows: integer or boolean indices of numpy, or a slice."""
         return Features(*(part[rows] for part in self._parts()))
 
@@ -65,7 +67,7 @@ def extract(images: Sequence[Image.Image], backbone: Backbone) -> Features:
     it is stored, and as a query.
     """
     color = np.array([describe_color(image) for image in images], np.float32).reshape(-1, COLOR_DIM)
-    learned = extract_learned(images, backbone.color_network) if backbone.color_network else None
+    learned = extract_learned(images, backbone.color_network) if backbone.color_network else _WITHOUT_NETWORK
     return Features(_half_precision(backbone.embed(images)), _half_precision(color), learned)
 
 

@@ -11,8 +11,8 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -95,6 +95,39 @@ def backbone_spec(name: str) -> BackboneSpec:
     if not timm.is_model(name):
         raise UnknownNameError("backbone", name, [*BACKBONES, "any model id of timm.list_models()"])
     return BackboneSpec(name, name, "see the model's page")
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Where the weights of a backbone came from, and their licence."""
+
+    origin: str
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """What a bundle records of the backbone that made it.
+
+    Attributes:
+        name: in `BACKBONES`, or a timm model id.
+        dim: numbers in an embedding.
+        fingerprint: see `Backbone`.
+        weights: where they came from.
+        timm_id: model id in timm.
+        conv_grid: see `BackboneSpec`.
+        preprocessing: see `Backbone`.
+        color_network: fingerprint of the color network; None where there is none.
+    """
+
+    name: str
+    dim: int
+    fingerprint: str
+    weights: WeightsInfo
+    timm_id: str | None = None
+    conv_grid: tuple[int, ...] | None = None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    color_network: str | None = None
 
 
 class Backbone:
@@ -222,18 +255,18 @@ class Backbone:
         width, height = (min(side / (length * scale), 1) for length in image.size)
         return (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
 
-    def describe(self) -> dict[str, Any]:
-        """What a manifest records of this backbone; see `Backbone` for the fields."""
-        return {
-            "name": self.name,
-            "timm_id": self._spec.timm_id,
-            "dim": self.dim,
-            "fingerprint": self.fingerprint,
-            "weights": {"origin": self._origin, "licence": self._spec.licence},
-            "conv_grid": list(self._spec.conv_grid) if self._spec.conv_grid else None,
-            "preprocessing": self.preprocessing,
-            "color_network": self.color_network.fingerprint if self.color_network else None,
-        }
+    def describe(self) -> BackboneInfo:
+        """What a bundle records of this backbone."""
+        return BackboneInfo(
+            name=self.name,
+            dim=self.dim,
+            fingerprint=self.fingerprint,
+            weights=WeightsInfo(self._origin, self._spec.licence),
+            timm_id=self._spec.timm_id,
+            conv_grid=self._spec.conv_grid,
+            preprocessing=self.preprocessing,
+            color_network=self.color_network.fingerprint if self.color_network else None,
+        )
 
     def _pool(self, maps: "torch.Tensor") -> "torch.Tensor":
         """(n, c, h, w) feature maps -> (n, d) embeddings."""

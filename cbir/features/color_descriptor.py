@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 SIDE = 64  # pixels that vote: fine enough to keep the colors of checks and prints apart
@@ -128,7 +128,7 @@ def _border_distance(lab: np.ndarray) -> np.ndarray:
     pixels = lab.reshape(-1, 3)
     outside = len(pixels)  # one more node, beside every border pixel
     steps = np.maximum(np.linalg.norm(pixels[source] - pixels[target], axis=1) - 3, 0) + 0.05
-    graph = csr_matrix(
+    graph = csr_array(
         (
             np.concatenate([steps, np.full(len(border), 0.01)]),
             (np.concatenate([source, np.full(len(border), outside)]), np.concatenate([target, border])),

@@ -83,14 +83,14 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
         if new:
             features = extract(list(new.values()), backbone)
             thumbnails = [thumbnail(image) for image in new.values()]
-            parts = (features.embedding, features.color, features.learned, thumbnails)
-            cache.add(dict(zip(new, zip(*parts, strict=True), strict=True)))
+            rows = zip(features.embedding, features.color, features.learned, thumbnails, strict=True)
+            cache.add(dict(zip(new, rows, strict=True)))
     if not ids:
         reasons = "; ".join(f"{id}: {why}" for id, why in list(unreadable.items())[:3])
         raise CbirError(f"expected at least one readable photo, got {n} unreadable ones ({reasons})")
-    rows = [cache.rows[key] for key in keys]
-    features = Features(*(np.stack([row[part] for row in rows]) for part in range(3)))
-    return IndexedPhotos(np.array(ids), features, [row[3] for row in rows], unreadable)
+    embedding, color, learned, jpegs = zip(*(cache.rows[key] for key in keys), strict=True)
+    features = Features(np.stack(embedding), np.stack(color), np.stack(learned))
+    return IndexedPhotos(np.array(ids), features, list(jpegs), unreadable)
 
 
 class _Cache:
@@ -127,4 +127,5 @@ class _Cache:
                 path.unlink(missing_ok=True)  # a damaged shard costs its photos' embedding again, nothing else
                 continue
             for key, *parts, jpeg in zip(*shard.values(), strict=True):
-                yield key, (*(np.frombuffer(part, np.float32) for part in parts), jpeg)
+                embedding, color, learned = (np.frombuffer(part, np.float32) for part in parts)
+                yield key, (embedding, color, learned, jpeg)

@@ -18,7 +18,7 @@ from cbir.search import DEFAULT_K, DEFAULT_TASK, Crop, Photo, Retriever, SearchO
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
 from cbir.ui.fetch import fetch_image
-from cbir.ui.handlers import checked_batch, checked_seed, default_method, upload_path
+from cbir.ui.handlers import checked_batch, checked_seed, upload_path
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
@@ -385,7 +385,7 @@ class Endpoints:
     def methods(self) -> MethodsJson:
         """List what `method` and `match` of a search may be, with a line that explains each method."""
         return {
-            "default": default_method(self.retriever),
+            "default": self.retriever.bundle.default_method,
             "methods": [
                 {
                     "name": method.name,

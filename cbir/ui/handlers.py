@@ -17,9 +17,7 @@ from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
 from cbir.labels import LABELS, TASKS
-from cbir.map import map_positions
 from cbir.search import Crop, Query, Retriever
-from cbir.similarity import DEFAULT_METHOD
 from cbir.ui import report, views
 from cbir.ui.address import FLAGS, Asked, crop_of
 from cbir.ui.errors import clear_errors
@@ -67,12 +65,6 @@ def checked_seed(seed: object) -> int:
     return seed
 
 
-def default_method(retriever: Retriever) -> str:
-    """The method chosen at first; not every bundle can score with the usual one."""
-    names = [method.name for method in retriever.methods]
-    return DEFAULT_METHOD if DEFAULT_METHOD in names else names[0]
-
-
 @dataclass(frozen=True)
 class Asking:
     """What the controls hold: the query's photos, and the rest.
@@ -101,7 +93,7 @@ class Handlers:
     @cached_property
     def start(self) -> Asked:
         """What the page asks for at first."""
-        return Asked(method=default_method(self.retriever))
+        return Asked(method=self.retriever.bundle.default_method)
 
     # --- searching ---
 
@@ -287,7 +279,7 @@ class Handlers:
 
     def _places(self, features: Features) -> np.ndarray:
         bundle = self.retriever.bundle
-        return map_positions(features, bundle.models[default_method(self.retriever)], bundle.manifest["map"])
+        return bundle.map.positions(features, bundle.attributes)
 
     @cached_property
     def _gallery_places(self) -> np.ndarray:

@@ -99,7 +99,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                     )
                 with gr.Tab(I18N("compare"), id="compare") as compare_tab:
                     comparison = gr.HTML(elem_id="compare", padding=False)
-                with gr.Tab(I18N("map"), id="map", visible="map" in retriever.bundle.manifest) as map_tab:
+                with gr.Tab(I18N("map"), id="map", visible=retriever.bundle.map is not None) as map_tab:
                     map_ = gr.HTML(elem_id="map", padding=False)
                 with gr.Tab(I18N("report"), id="report", visible=retriever.bundle.report is not None) as report_tab:
                     report = gr.HTML(elem_id="report", padding=False)

@@ -30,9 +30,8 @@ POINTS = {
 
 def heading(bundle: Bundle, words: Words) -> str:
     """Title, tagline and what is searched."""
-    backbone = bundle.manifest.get("backbone", {}).get("name", "")
     pictures = words("pictures", n=words.number(len(bundle.gallery)))
-    facts = " · ".join(filter(None, [bundle.manifest.get("title", ""), pictures, backbone]))
+    facts = " · ".join(filter(None, [bundle.manifest.title, pictures, bundle.manifest.backbone.name]))
     return f"<h1>{words('title')}</h1><p>{words('tagline')}</p><p class='facts'>{escape(facts)}</p>"
 
 
@@ -41,7 +40,7 @@ def notices(bundle: Bundle, words: Words) -> str:
     parts = []
     if bundle.notice:
         parts.append(f"<div class='notice' role='status'>{escape(bundle.notice)}</div>")
-    if bundle.manifest.get("dataset", {}).get("is_drawn"):
+    if bundle.manifest.dataset.is_drawn:
         parts.append(
             f"<details class='notice'><summary>{words('drawn')} <b>{words('drawn_how')}</b></summary>"
             f"<p>{words('drawn_photos')}</p><pre tabindex='0'>python app.py --photos DIR</pre>"

@@ -6,13 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from cbir.bundle import COLOR_NETWORK, FEATURES, GALLERY, MANIFEST, METHODS, REPORT, load_bundle, save_bundle
+from cbir.bundle import COLOR_NETWORK, FEATURES, GALLERY, MANIFEST, MODELS, REPORT, load_bundle, save_bundle
 from cbir.errors import BundleError
-from cbir.familiarity import familiarity
 from cbir.features.color_network import ColorNetwork
 from cbir.labels import TASKS
-from cbir.similarity import SIMILARITIES, Model
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Models
 from tests.conftest import onnx_mean
 
 
@@ -39,15 +39,31 @@ def test_a_bundle_comes_back_as_it_went(toy_bundle, saved):
     features = toy_bundle.gallery.features
     assert (loaded.gallery.features.embedding == features.embedding).all()
     for name, method in SIMILARITIES.items():
-        old, new = (b.models.get(name, Model()) for b in (toy_bundle, loaded))
-        scores = [method.score(features, features, m, TASKS["both"]) for m in (old, new)]
+        scores = [method.score(features, features, b.models.of(method), TASKS["both"]) for b in (toy_bundle, loaded)]
         np.testing.assert_allclose(*scores, atol=1e-6, err_msg=name)  # memory layout moves the last bit
-    assert loaded.manifest["title"] == "Toy photos"
+    assert loaded.manifest == dataclasses.replace(toy_bundle.manifest, created=loaded.manifest.created)
     assert loaded.report == toy_bundle.report
-    assert loaded.familiarity.settings == toy_bundle.familiarity.settings
-    np.testing.assert_array_equal(
-        familiarity(features, loaded.familiarity), familiarity(features, toy_bundle.familiarity)
-    )
+    assert loaded.familiarity.threshold == toy_bundle.familiarity.threshold
+    np.testing.assert_array_equal(loaded.familiarity.score(features), toy_bundle.familiarity.score(features))
+    places = [bundle.map.positions(features, bundle.attributes) for bundle in (toy_bundle, loaded)]
+    np.testing.assert_allclose(*places, atol=1e-4)
+
+
+def test_the_attribute_model_is_stored_once(saved):
+    bundle = load_bundle(saved)
+    assert all(model.attributes is bundle.attributes for model in bundle.models.by_method.values())
+    names = [name for name in load_file(saved / MODELS) if "by_label" in name]
+    assert len(names) == 4
+    assert all(name.startswith("attributes/") for name in names)
+    assert (saved / MANIFEST).read_text().count('"shoes"') == 1
+
+
+def test_a_bundle_without_learned_methods_has_another_default(toy_bundle, tmp_path):
+    bare = dataclasses.replace(toy_bundle, models=Models(), map=None, report=None)
+    loaded = load_bundle(save_bundle(bare, tmp_path / "bare"))
+    assert [method.name for method in loaded.methods] == ["cosine", "inverse_euclidean"]
+    assert loaded.default_method == "cosine"
+    assert toy_bundle.default_method == DEFAULT_METHOD
 
 
 def test_a_bundle_may_lack_report_and_familiarity(toy_bundle, tmp_path):
@@ -94,14 +110,14 @@ def test_a_failed_save_leaves_the_old_bundle(toy_bundle, copy, monkeypatch):
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
 
 
-@pytest.mark.parametrize("name", [MANIFEST, GALLERY, FEATURES, METHODS, "random_forest.type.onnx"])
+@pytest.mark.parametrize("name", [MANIFEST, GALLERY, FEATURES, MODELS, "random_forest.type.onnx"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     with pytest.raises(BundleError, match=name):
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("name", [GALLERY, FEATURES, METHODS, "random_forest.type.onnx"])
+@pytest.mark.parametrize("name", [GALLERY, FEATURES, MODELS, "random_forest.type.onnx"])
 def test_a_flipped_byte_is_found(copy, name):
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -130,7 +146,7 @@ def test_no_folder_no_manifest_other_json(tmp_path):
 
 def test_another_schema_version_is_refused(copy):
     edit_manifest(copy, schema_version=99)
-    with pytest.raises(BundleError, match="schema version 99, expected 3"):
+    with pytest.raises(BundleError, match="schema version 99, expected 4"):
         load_bundle(copy)
 
 
@@ -141,7 +157,7 @@ def test_another_color_descriptor_is_refused(copy):
 
 
 def test_embeddings_of_another_backbone_are_refused(copy):
-    edit_manifest(copy, backbone={"name": "other", "dim": 5})
+    edit_manifest(copy, backbone={**json.loads((copy / MANIFEST).read_text())["backbone"], "dim": 5})
     with pytest.raises(BundleError, match="embeddings of 64 numbers, its backbone gives 5"):
         load_bundle(copy)
 
@@ -183,3 +199,27 @@ def test_learned_colors_of_another_network_are_refused(with_network):
     (with_network / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="learned colors of 3 numbers, its color network gives 0"):
         load_bundle(with_network)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"title": 5}, "expected str at title, got '5'"),
+        ({"dataset": []}, "expected an object at dataset"),
+        ({"seed": "zero"}, "expected int at seed"),
+        ({"parts": {"telepathy": {}}}, "unknown part 'telepathy'"),
+        ({"parts": {"familiarity": {"threshold": "0.5"}}}, "expected float at threshold"),
+    ],
+)
+def test_a_manifest_of_other_types_is_refused(copy, change, message):
+    edit_manifest(copy, **change)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(copy)
+
+
+def test_a_graph_that_the_manifest_does_not_list_is_not_loaded(copy):
+    files = json.loads((copy / MANIFEST).read_text())["files"]
+    del files["random_forest.type.onnx"]
+    edit_manifest(copy, files=files)
+    with pytest.raises(BundleError, match=r"does not list random_forest\.type\.onnx"):
+        load_bundle(copy)

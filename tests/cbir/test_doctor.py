@@ -1,5 +1,6 @@
 """The doctor finds what is wrong and says what to do."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -47,18 +48,21 @@ def test_the_bundle_is_the_one_that_the_app_would_take(hub_server, monkeypatch, 
     assert "user/nothing not found on the Hub" in capsys.readouterr().out
 
 
+def made_by(bundle, **backbone):
+    """The bundle, as if another backbone had made it."""
+    other = dataclasses.replace(bundle.manifest.backbone, **backbone)
+    return dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, backbone=other))
+
+
 def test_a_bundle_of_other_weights_is_a_problem(hub_server, toy_bundle, tmp_path):
-    name = {"name": "efficientnet-lite0", "fingerprint": "0" * 64}
-    manifest = toy_bundle.manifest | {"backbone": toy_bundle.manifest["backbone"] | name}
-    folder = save_bundle(type(toy_bundle)(toy_bundle.gallery, toy_bundle.models, manifest), tmp_path / "b")
+    folder = save_bundle(made_by(toy_bundle, name="efficientnet-lite0", fingerprint="0" * 64), tmp_path / "b")
     findings = doctor.examine(str(folder))
     assert states(findings)["bundle"] == doctor.OK
     assert states(findings)["weights"] == doctor.PROBLEM
 
 
 def test_weights_that_are_not_here_are_announced_not_downloaded(hub_server, toy_bundle, tmp_path):
-    manifest = toy_bundle.manifest | {"backbone": toy_bundle.manifest["backbone"] | {"name": "vgg16"}}
-    folder = save_bundle(type(toy_bundle)(toy_bundle.gallery, toy_bundle.models, manifest), tmp_path / "b")
+    folder = save_bundle(made_by(toy_bundle, name="vgg16"), tmp_path / "b")
     assert states(doctor.examine(str(folder)))["weights"] == doctor.WARNING
     assert not any("vgg16" in request for request in hub_server.requests)
 

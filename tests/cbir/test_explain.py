@@ -13,7 +13,7 @@ from cbir.features import extract
 from cbir.features.backbone import load_backbone
 from cbir.images import load_image
 from cbir.search import Retriever, SearchOptions
-from cbir.similarity import SIMILARITIES
+from cbir.similarity import SIMILARITIES, Models
 from tests.conftest import ToyBackbone, toy_photo
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -118,7 +118,7 @@ def test_without_feature_map_or_learned_method_the_rest_remains(monkeypatch, toy
         raise BackboneError("no map")
 
     monkeypatch.setattr(ToyBackbone, "contributions", refuse)
-    plain = Retriever(dataclasses.replace(toy_bundle, models={}), ToyBackbone())
+    plain = Retriever(dataclasses.replace(toy_bundle, models=Models()), ToyBackbone())
     explained = explain(plain, "red_shirt/4.png", query_id="red_shirt/3.png")
     assert explained.evidence == {}
     assert explained.query_map is explained.item_map is None

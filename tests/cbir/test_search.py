@@ -7,7 +7,7 @@ from PIL import Image
 from cbir.errors import BundleError, CbirError, ImageError, UnknownNameError
 from cbir.images import crop_image
 from cbir.search import Retriever, SearchOptions, top_k
-from cbir.similarity import SIMILARITIES
+from cbir.similarity import SIMILARITIES, Models
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
 
@@ -70,7 +70,7 @@ def test_a_bad_photo_is_refused_and_the_next_is_served(retriever):
 
 
 def test_methods_without_a_model_are_not_offered(toy_bundle):
-    bare = Retriever(dataclasses.replace(toy_bundle, models={}), ToyBackbone())
+    bare = Retriever(dataclasses.replace(toy_bundle, models=Models()), ToyBackbone())
     assert [m.name for m in bare.methods] == ["cosine", "inverse_euclidean"]
     with pytest.raises(UnknownNameError):
         bare.search_by_id("red_shirt/3.png", SearchOptions("random_forest"))

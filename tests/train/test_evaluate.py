@@ -9,10 +9,11 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from cbir.errors import DataError
+from cbir.familiarity import Familiarity
 from cbir.features import Features
 from cbir.gallery import Gallery
 from cbir.labels import LABELS, TASKS
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Model, attribute_posteriors
+from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Models
 from train.data.split import Pairs, near_duplicate_groups, sample_pairs, split_by_group
 from train.evaluate import _sources, evaluate, evaluate_elsewhere, plain, two_sides
 from train.evaluation import baselines as naive
@@ -62,7 +63,7 @@ def test_pair_figures_are_those_of_scores_of_test_pairs(report, toy_bundle):
     test = toy_bundle.gallery.splits == "test"
     features, method = toy_bundle.gallery.features.take(test), SIMILARITIES["cosine"]
     pairs = sample_pairs(toy_bundle.gallery.labels["color"][test], 5692, seed=0)
-    scores = method.score(features, features, Model(), TASKS["color"])[pairs.left, pairs.right]
+    scores = method.score(features, features, None, TASKS["color"])[pairs.left, pairs.right]
     assert report["pairs"]["cosine"]["color"]["pearson"][0] == pytest.approx(
         stats.pearsonr(scores, pairs.same).statistic, abs=1e-4
     )
@@ -105,10 +106,10 @@ def test_differences_are_those_of_the_figures(report):
 
 def test_confusion_matches_scikit_learn(report, toy_bundle):
     test = toy_bundle.gallery.splits == "test"
-    model = toy_bundle.models["attribute_agreement"]
-    posteriors = attribute_posteriors(toy_bundle.gallery.features.take(test), model)
+    attributes = toy_bundle.attributes
+    posteriors = attributes.posteriors(toy_bundle.gallery.features.take(test))
     for label in LABELS:
-        classes = model.settings["classes"][label]
+        classes = list(attributes.classes(label))
         guess = np.array(classes)[posteriors[label].argmax(axis=1)]
         assert report["confusion"][label]["classes"] == classes
         expected = confusion_matrix(toy_bundle.gallery.labels[label][test], guess, labels=classes)
@@ -201,7 +202,7 @@ def test_fresh_splits_give_means_and_deviations(toy_bundle):
         is_test = split_by_group(near_duplicate_groups(gallery.features.embedding), 0.2, seed)
         features = gallery.features.take(is_test)
         pairs = sample_pairs(gallery.labels["color"][is_test], 5692, seed)
-        scores = SIMILARITIES["cosine"].score(features, features, Model(), None)[pairs.left, pairs.right]
+        scores = SIMILARITIES["cosine"].score(features, features, None, None)[pairs.left, pairs.right]
         values.append(pair_metrics(scores, pairs.same)["pearson"])
     found = evaluate(toy_bundle, seeds=(3, 4), replicates=2)
     assert found["seeds"]["seeds"] == [3, 4]
@@ -240,10 +241,7 @@ def test_photos_of_another_source_judge_what_is_known_of_them(toy_bundle):
 
 def test_confidence_shares_match_a_worked_example(toy_bundle, monkeypatch):
     """Five queries, of which two unfamiliar; the pictures of one kind are like the test photos."""
-    model = Model(
-        {"mean": np.zeros(2, np.float32), "axes": np.array([[1, 0]], np.float32)},
-        settings={"no_match_below": 0.5, "accepts_from": 0.6},
-    )
+    model = Familiarity(np.zeros(2, np.float32), np.array([[1, 0]], np.float32), threshold=0.5, accepts_from=0.6)
     near, far = [1.0, 0.0], [0.0, 1.0]  # familiarity 1 and 0
 
     def features(rows):
@@ -258,7 +256,7 @@ def test_confidence_shares_match_a_worked_example(toy_bundle, monkeypatch):
         "level": {"noise": features([far] * 20), "lookalike": features([near] * 20)},
         "judge": {"noise": features([far, far, far]), "lookalike": features([near])},
     }
-    found = judge_confidence(model, {}, test, test, {}, pictures, seed=0)
+    found = judge_confidence(model, Models(), test, test, {}, pictures, seed=0)
     assert found["no_match_below"] == {"familiarity": 0.5, "score": 0.5}
     assert found["familiarity"]["passes"] == 0.6
     assert found["familiarity"]["rejects"] == 0.75
@@ -273,7 +271,7 @@ def test_confidence_shares_match_a_worked_example(toy_bundle, monkeypatch):
     )
     monkeypatch.setitem(SIMILARITIES, "attribute_agreement", method)
     top = {"attribute_agreement": {"type": matches}}
-    found = judge_confidence(model, {"attribute_agreement": Model()}, test, test, top, pictures, seed=0)
+    found = judge_confidence(model, toy_bundle.models, test, test, top, pictures, seed=0)
     shares = found["methods"]["attribute_agreement"]["type"]
     assert shares["score_even"] == pytest.approx(
         {"level": 0.5, "passes": 0.6, "rejects_right": 0, "rejects_wrong": 2 / 3, "rejects_not_clothes": 0.75}

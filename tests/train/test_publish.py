@@ -93,13 +93,14 @@ def test_a_new_bundle_replaces_the_files_of_the_old_one(hub, saved, toy_bundle, 
     publish(saved, REPO)
     hub.repos["models", REPO].commit({**head(hub)[1], "notes.txt": b"mine"})
     hub.requests.clear()
-    models = {name: model for name, model in toy_bundle.models.items() if name != "random_forest"}
+    by_method = {name: one for name, one in toy_bundle.models.by_method.items() if name != "random_forest"}
+    models = dataclasses.replace(toy_bundle.models, by_method=by_method)
     smaller = save_bundle(dataclasses.replace(toy_bundle, models=models), tmp_path / "smaller")
     published = publish(smaller, REPO)
     files = head(hub)[1]
     assert not any(name.endswith(".onnx") for name in files)
     assert files["notes.txt"] == b"mine"
-    assert "random_forest" not in load_bundle(published).models
+    assert "random_forest" not in load_bundle(published).models.by_method
     assert len([r for r in sent(hub) if "/commit/" in r]) == 1
 
 

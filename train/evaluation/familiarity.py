@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from cbir.familiarity import ACCEPTED, EVEN, familiarity, level
+from cbir.familiarity import EVEN, Familiarity
 from cbir.features import Features, extract
 from cbir.features.backbone import Backbone
 from cbir.labels import TASKS
-from cbir.similarity import SIMILARITIES, Model
+from cbir.similarity import SIMILARITIES, Models
 from train.evaluation.not_clothes import not_clothes
+from train.fit.familiarity import ACCEPTED, threshold
 
 PER_KIND = 20
 HISTOGRAM_BINS = 30
@@ -56,8 +57,8 @@ def not_clothes_features(backbone: Backbone, seed: int) -> dict[str, dict[str, F
 
 
 def judge_confidence(
-    model: Model,
-    models: Mapping[str, Model],
+    model: Familiarity,
+    models: Models,
     test: Features,
     train: Features,
     top: Mapping[str, Mapping[str, TopMatches]],
@@ -67,7 +68,7 @@ def judge_confidence(
     """What the levels let pass and hold back.
 
     Args:
-        model: from `cbir.familiarity.fit_familiarity`.
+        model: from `train.fit.familiarity.fit_familiarity`.
         models: fitted methods.
         test: of the q test photos.
         train: of the photos they search.
@@ -82,20 +83,21 @@ def judge_confidence(
         (unfamiliar or below even): each "level" (but for the last), "passes", "rejects_right", "rejects_wrong" and
         "rejects_not_clothes".
     """
-    kinds = {kind: familiarity(features, model) for kind, features in pictures["judge"].items()}
-    set_on = {kind: familiarity(features, model) for kind, features in pictures["level"].items()}
-    others, known = np.concatenate(list(kinds.values())), familiarity(test, model)
-    least, accepts_from = model.settings["no_match_below"], model.settings["accepts_from"]
+    kinds = {kind: model.score(features) for kind, features in pictures["judge"].items()}
+    set_on = {kind: model.score(features) for kind, features in pictures["level"].items()}
+    others, known = np.concatenate(list(kinds.values())), model.score(test)
+    least, accepts_from = model.threshold, model.accepts_from
     edges = np.histogram_bin_edges(np.concatenate([others, known]), HISTOGRAM_BINS)
 
     def unseen(kind: str) -> float:
         rest = np.concatenate([values for name, values in set_on.items() if name != kind])
-        return float(np.mean(kinds[kind] < level(rest, accepts_from)))
+        return float(np.mean(kinds[kind] < threshold(rest, accepts_from)))
 
     foreign = Features.concatenate(list(pictures["judge"].values()))
     by_method: dict[str, Any] = {}
     for name, tasks in top.items():
-        method, fitted = SIMILARITIES[name], models[name]
+        method = SIMILARITIES[name]
+        fitted = models.of(method)
         codes, items = method.encode(foreign, fitted), method.encode(train, fitted)
         by_method[name] = {}
         for task, matches in tasks.items():

@@ -92,7 +92,7 @@ def random_view(photo: Canvas, grounds: np.ndarray, side: int, rng: np.random.Ge
     """
     pixels = photo.pixels
     if photo.ground is not None and rng.random() < NEW_GROUND:
-        pixels = _on_ground(photo, grounds[rng.integers(len(grounds))] * rng.uniform(0.6, 1.1))
+        pixels = _on_ground(pixels, photo.ground, grounds[rng.integers(len(grounds))] * rng.uniform(0.6, 1.1))
     # Room around the canvas for whatever a view reaches: the photo, mirrored at its edges.
     half = SIDE // 2
     wide = Image.fromarray(np.pad(pixels, ((half, half), (half, half), (0, 0)), mode="symmetric"))
@@ -104,9 +104,9 @@ def random_view(photo: Canvas, grounds: np.ndarray, side: int, rng: np.random.Ge
     return Image.fromarray(np.clip(np.rint(light + 127.5), 0, 255).astype(np.uint8))
 
 
-def _on_ground(photo: Canvas, ground: np.ndarray) -> np.ndarray:
-    share = ndimage.uniform_filter(photo.ground.astype(np.float32), 3)[..., None]  # a soft edge
-    return np.clip(photo.pixels * (1 - share) + ground * share, 0, 255).astype(np.uint8)
+def _on_ground(pixels: np.ndarray, white: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    share = ndimage.uniform_filter(white.astype(np.float32), 3)[..., None]  # a soft edge
+    return np.clip(pixels * (1 - share) + ground * share, 0, 255).astype(np.uint8)
 
 
 def _random_affine(side: int, rng: np.random.Generator) -> tuple[float, ...]:

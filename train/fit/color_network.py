@@ -13,9 +13,9 @@ Legend: n photos, m views in a batch, s pixels a side of a view, l numbers in an
 
 import logging
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
@@ -92,7 +92,8 @@ def tune_color_network(images: Iterable[Image.Image], labels: Mapping[str, np.nd
                 with torch.autocast(device.type, torch.bfloat16, enabled=_is_bfloat16_quick(device)):
                     embedding = network(_normalised(views, start).to(device))
                 embedding = torch.nn.functional.dropout(embedding.float(), DROPOUT)
-                loss = sum(_loss(head(embedding), targets[name][rows].to(device)) for name, head in heads.items())
+                losses = [_loss(head(embedding), targets[name][rows].to(device)) for name, head in heads.items()]
+                loss = torch.stack(losses).sum()
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -118,7 +119,8 @@ def _freeze_earlier_half(network: "torch.nn.Module") -> None:
     """Leaves the first half of the layers as ImageNet made it: quicker, and edges and hues need no relearning."""
     from timm.models import group_parameters
 
-    groups = group_parameters(network, network.group_matcher(coarse=True))
+    matcher = cast("Callable[..., dict[str, Any]]", network.group_matcher)  # of every model of timm
+    groups = group_parameters(network, matcher(coarse=True))
     earlier = {name for number, names in groups.items() if number < len(groups) / 2 for name in names}
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in earlier)
@@ -152,6 +154,9 @@ def _to_onnx(network: "torch.nn.Module", start: Backbone) -> bytes:
     import torch
 
     class FromPixels(torch.nn.Module):
+        mean: torch.Tensor
+        std: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.network = network

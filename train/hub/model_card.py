@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cbir.bundle import Bundle
+from cbir.bundle import Bundle, Manifest
 from cbir.labels import TASKS
 from cbir.similarity import SIMILARITIES
 from train.evaluation.markdown import evaluation_section
@@ -30,23 +30,23 @@ def model_card(bundle: Bundle, repo: str) -> str:
         pipeline_tag="image-feature-extraction",
         tags=["image-retrieval", "visual-search", "image-similarity", "fashion"],
         metrics=[*PAIR_METRICS.values(), *RETRIEVAL_METRICS.values()] if report else None,
-        model_name=manifest["title"],
+        model_name=manifest.title,
         eval_results=_eval_results(manifest, report) if report else None,
     )
     return f"---\n{data.to_yaml()}\n---\n{MARK}\n\n{_text(bundle, report, repo)}"
 
 
-def _eval_results(manifest: dict[str, Any], report: dict[str, Any]) -> list[Any]:
+def _eval_results(manifest: Manifest, report: dict[str, Any]) -> list[Any]:
     from huggingface_hub import EvalResult
 
     def result(task: str, metric: str, name: str, figure: list[float], method: str) -> EvalResult:
         return EvalResult(
             task_type="image-feature-extraction",
             task_name=task,
-            dataset_type=manifest["dataset"]["name"],
-            dataset_name=manifest["dataset"]["name"],
+            dataset_type=manifest.dataset.name,
+            dataset_name=manifest.dataset.name,
             dataset_split="test",
-            dataset_revision=manifest["dataset"].get("revision"),
+            dataset_revision=manifest.dataset.revision,
             metric_type=metric,
             metric_name=f"{name}, {SIMILARITIES[method].title}",
             metric_value=figure[0],
@@ -67,20 +67,20 @@ def _eval_results(manifest: dict[str, Any], report: dict[str, Any]) -> list[Any]
 
 def _text(bundle: Bundle, report: dict[str, Any] | None, repo: str) -> str:
     manifest = bundle.manifest
-    backbone, dataset = manifest["backbone"], manifest["dataset"]
-    methods = [SIMILARITIES[name] for name in SIMILARITIES if name in bundle.models]
-    drawn = "**The pictures are drawings, not photos.** " if dataset.get("is_drawn") else ""
-    counts = dataset.get("counts") or {}
+    backbone, dataset = manifest.backbone, manifest.dataset
+    methods = [method for method in bundle.methods if method.is_learned]
+    drawn = "**The pictures are drawings, not photos.** " if dataset.is_drawn else ""
+    counts = dataset.counts
     types = sorted({type_ for row in counts.values() for type_ in row})
     rows = [[color or "unknown", *(f"{row.get(type_, 0):,}" for type_ in types)] for color, row in counts.items()]
     table = "\n".join(
         f"| {' | '.join(map(str, row))} |"
         for row in [["", *(type_ or "unknown" for type_ in types)], ["---"] * (len(types) + 1), *rows]
     )
-    network = manifest.get("color_network")
+    network = manifest.tuning
     color_network = (
         "- A color network, `color_network.onnx`: EfficientNet-Lite0 (ImageNet weights under Apache-2.0), its later\n"
-        f"  half fine-tuned on {network['n_tuned']:,} of the photos.\n"
+        f"  half fine-tuned on {network.n_tuned:,} of the photos.\n"
         if network
         else ""
     )
@@ -89,7 +89,7 @@ def _text(bundle: Bundle, report: dict[str, Any] | None, repo: str) -> str:
         if report
         else "No measurements came with this bundle."
     )
-    return f"""# {manifest["title"]}
+    return f"""# {manifest.title}
 
 A searchable gallery of {len(bundle.gallery):,} pictures of clothes with fitted similarity methods, for
 Apparel CBIR: give it a photo, it finds the garments that look alike, by type, by color, or both. {drawn}Nothing in
@@ -111,12 +111,12 @@ result = Retriever(load_bundle("{repo}@COMMIT")).search("photo.jpg", SearchOptio
 
 ## What is inside
 
-- Backbone: `{backbone["name"]}`, {backbone["dim"]} numbers a photo; weights: {backbone["weights"]["origin"]}, licence
-  {backbone["weights"].get("licence", "unknown")}. They are not part of this repository.
+- Backbone: `{backbone.name}`, {backbone.dim} numbers a photo; weights: {backbone.weights.origin}, licence
+  {backbone.weights.licence or "unknown"}. They are not part of this repository.
 {color_network}- Fitted methods: {", ".join(method.title for method in methods)}.
 - Small pictures of the gallery's photos are part of it: publish it only where their licence allows that.
 
-Photos by color and type, from `{dataset["name"]}`:
+Photos by color and type, from `{dataset.name}`:
 
 {table}
 

@@ -81,7 +81,7 @@ def make_plan(repo: str, kind: str, files: Mapping[str, Content], owned: Owned, 
         HubError: the repository holds something else, or the Hub refuses; HubUnreachableError: it does not answer.
     """
     hub.check_reachable()
-    info = hub.clear_errors(lambda: _repo_info(repo, kind), repo)
+    info = hub.translate_errors(lambda: _repo_info(repo, kind), repo)
     if info is None:
         return Plan(repo, kind, None, private, dict(files))
     remote = {file.rfilename: file for file in info.siblings}
@@ -142,7 +142,7 @@ def upload(
     if plan.head and not plan.send and not plan.delete:
         print("nothing to do")
         return plan.head
-    return hub.clear_errors(lambda: _commit(plan, message, sdk), repo)
+    return hub.translate_errors(lambda: _commit(plan, message, sdk), repo)
 
 
 def check_access(repo: str) -> None:
@@ -160,7 +160,7 @@ def check_access(repo: str) -> None:
     if not get_token():
         raise HubError("publishing needs a token with write access: log in with `hf auth login`, or set HF_TOKEN")
     hub.check_reachable()
-    hub.clear_errors(lambda: HfApi(endpoint=hub.endpoint()).whoami(), repo)
+    hub.translate_errors(lambda: HfApi(endpoint=hub.endpoint()).whoami(), repo)
 
 
 def owned_by_manifest(format: str) -> Owned:

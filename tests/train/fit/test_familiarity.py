@@ -1,10 +1,10 @@
-"""What is no photo of clothes is told from what is, and a level does what it says."""
+"""Photos of clothes are told from other pictures, and the threshold does what it says."""
 
 import numpy as np
 import pytest
 
-from cbir.familiarity import ACCEPTED, REJECTED, familiarity, fit_familiarity, level
 from cbir.features import Features
+from train.fit.familiarity import REJECTED, fit_familiarity, threshold
 
 D = 40
 
@@ -34,7 +34,7 @@ def model():
 def test_familiarity_is_the_distance_from_the_principal_axes(model, monkeypatch):
     from sklearn.decomposition import PCA
 
-    monkeypatch.setattr("cbir.familiarity.AXES", 7)
+    monkeypatch.setattr("train.fit.familiarity.AXES", 7)
     fitted = fit_familiarity(clothes(300, 0), others(200, 0), seed=0)
     unit = clothes(300, 0).embedding
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
@@ -42,32 +42,31 @@ def test_familiarity_is_the_distance_from_the_principal_axes(model, monkeypatch)
     new = clothes(20, 5)
     rows = new.embedding / np.linalg.norm(new.embedding, axis=1, keepdims=True)
     residual = rows - pca.inverse_transform(pca.transform(rows))
-    np.testing.assert_allclose(familiarity(new, fitted), 1 - np.linalg.norm(residual, axis=1), atol=1e-5)
+    np.testing.assert_allclose(fitted.score(new), 1 - np.linalg.norm(residual, axis=1), atol=1e-5)
 
 
-def test_the_level_lets_clothes_pass_and_holds_others_back(model):
-    least = model.settings["no_match_below"]
-    assert np.mean(familiarity(clothes(400, 9), model) >= least) >= 0.93
-    assert np.mean(familiarity(others(400, 9), model) < least) >= 0.97
+def test_the_threshold_accepts_clothes_and_rejects_others(model):
+    assert np.mean(model.score(clothes(400, 9)) >= model.threshold) >= 0.93
+    assert np.mean(model.score(others(400, 9)) < model.threshold) >= 0.97
 
 
-def test_the_level_is_the_lowest_that_holds_others_back_but_never_too_high_for_clothes():
+def test_the_threshold_is_the_lowest_that_rejects_others_but_never_too_high_for_clothes():
     values = np.linspace(0, 1, 101)
-    assert level(values, accepts_from=2.0) == pytest.approx(REJECTED)
-    assert level(values, accepts_from=0.5) == 0.5
+    assert threshold(values, accepts_from=2.0) == pytest.approx(REJECTED)
+    assert threshold(values, accepts_from=0.5) == 0.5
 
 
-def test_clothes_are_judged_by_models_that_did_not_see_them(monkeypatch):
+def test_clothes_are_scored_by_axes_that_were_fitted_without_them(monkeypatch):
     # As many axes as photos fit all that were seen exactly, and nothing else.
-    monkeypatch.setattr("cbir.familiarity.AXES", 30)
+    monkeypatch.setattr("train.fit.familiarity.AXES", 30)
     few = others(31, 3)
     model = fit_familiarity(few, others(50, 4), seed=0)
-    assert familiarity(few, model).min() > 0.99
-    assert model.settings["accepts_from"] < 0.8
-    assert ACCEPTED == 0.95
+    assert model.score(few).min() > 0.99
+    assert model.accepts_from < 0.8
 
 
 def test_fitting_is_repeatable(model):
     again = fit_familiarity(clothes(300, 0), others(2000, 0), seed=0)
-    assert all((again.arrays[key] == model.arrays[key]).all() for key in model.arrays)
-    assert again.settings == model.settings
+    np.testing.assert_array_equal(again.axes, model.axes)
+    np.testing.assert_array_equal(again.mean, model.mean)
+    assert (again.threshold, again.accepts_from) == (model.threshold, model.accepts_from)

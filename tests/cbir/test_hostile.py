@@ -13,7 +13,7 @@ from cbir.headers import exif_orientation, read
 from cbir.images import load_image
 from tests import bombs
 from tests.bombs import encoded, photo
-from tests.test_images import assert_close, pixel
+from tests.cbir.test_images import assert_close, pixel
 
 if sys.platform != "linux":
     pytest.skip("limits a process as Linux does", allow_module_level=True)
