@@ -8,8 +8,6 @@ RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/wh
 
 COPY app.py ./
 COPY cbir ./cbir
-# The app serves folders of photos by `train.photos`, which reads them as training does.
-COPY train ./train
 COPY samples/bundle ./samples/bundle
 
 # Spaces run containers as user 1000. The code stays root's; a volume mounted on the cache becomes the user's.

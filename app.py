@@ -19,9 +19,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
+from cbir.own_photos import index_folder
 from cbir.search import Retriever
 from cbir.ui import build_demo, launch
-from train.photos import index_folder
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

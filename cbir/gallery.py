@@ -3,7 +3,7 @@
 Legend: g photos.
 """
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
+from cbir.features.backbone import Backbone
+from cbir.features.index import Photo, index_photos
 from cbir.labels import LABELS
 
 
@@ -121,3 +123,43 @@ class Gallery:
     def random_id(self, seed: int) -> str:
         """The id that a seed draws: the same seed always draws the same."""
         return str(self.ids[np.random.default_rng(seed).integers(len(self))])
+
+
+def index_gallery(
+    photos: Iterable[Photo], labels: Mapping[str, Sequence[str]], backbone: Backbone
+) -> tuple[Gallery, dict[str, str]]:
+    """Makes a gallery of photos: reads and embeds them, with a progress bar.
+
+    Args:
+        photos: n of (id, the file's bytes or its path).
+        labels: for each of `LABELS` n values, "" where unknown.
+        backbone: embeds them.
+
+    Returns:
+        The gallery of the photos that could be read, in the order given and in no split yet, and for every other photo
+        its id and why it could not be read.
+
+    Raises:
+        CbirError: none of the photos can be read.
+    """
+    ids = []
+
+    def counted() -> Iterable[Photo]:
+        for id, source in photos:
+            ids.append(id)
+            yield id, source
+
+    indexed = index_photos(counted(), len(labels[LABELS[0]]), backbone)
+    rows = {id: row for row, id in enumerate(ids)}
+    kept = [rows[id] for id in indexed.ids.tolist()]
+    columns = {name: np.array(labels[name], dtype=str)[kept] for name in LABELS}
+    splits = np.full(len(kept), "", dtype="<U5")
+    return Gallery(indexed.ids, columns, indexed.features, indexed.thumbnails, splits), indexed.unreadable
+
+
+def report_unreadable(unreadable: Mapping[str, str], source: str) -> None:
+    """Prints how many photos were left out, and each with the reason."""
+    if unreadable:
+        print(f"{len(unreadable)} photos of {source} cannot be read and are left out:")
+        for id, reason in unreadable.items():
+            print(f"  {id}: {reason}")

@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from cbir.bundle import EMBEDDED
+from cbir.photos import COLORS
 from train import run
 from train.cli import run_main
 from train.evaluation.markdown import tables
-from train.prepare_data import COLORS
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 COLORS_SEEN = Path(__file__).parent / "cc0_colors.csv"

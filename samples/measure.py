@@ -18,14 +18,14 @@ from typing import Any
 from cbir.bundle import EMBEDDED, load_bundle, load_bundle_backbone, save_bundle
 from cbir.errors import BundleError
 from cbir.labels import TASKS
+from cbir.own_photos import index_folder
 from cbir.similarity import SIMILARITIES
 from samples.build import with_seen_colors
 from train.cli import run_main, write_section
+from train.data.dataset import read_dataset
 from train.data.embed import embed_dataset
 from train.evaluate import evaluate_elsewhere
 from train.evaluation.markdown import figure, markdown, percent
-from train.photos import index_folder
-from train.prepare_data import read_dataset
 
 COLORS_SEEN = Path(__file__).parent / "queries_colors.csv"
 

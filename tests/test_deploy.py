@@ -67,7 +67,7 @@ def test_the_image_holds_everything_that_the_app_loads():
     )
     printed = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, check=True)
     loaded = {name for name in json.loads(printed.stdout) if not name.startswith(".venv/")}
-    assert {"app.py", "cbir/search.py", "train/photos.py"} <= loaded
+    assert {"app.py", "cbir/search.py", "cbir/own_photos.py"} <= loaded
     assert loaded <= set(in_image().values())
 
 

@@ -22,10 +22,11 @@ from cbir.errors import CbirError
 from cbir.features import Features, extract_learned
 from cbir.features.backbone import BACKBONES, BATCH_SIZE, Backbone, load_backbone
 from cbir.features.color_network import ColorNetwork
-from cbir.gallery import Gallery
+from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
 from train.cli import run_main
-from train.data.embed import embed_dataset, read_photos, report_unreadable
+from train.data.dataset import counts, read_dataset
+from train.data.embed import embed_dataset, read_photos
 from train.data.split import check_pairs, near_duplicate_groups, split_by_group
 from train.evaluate import evaluate
 from train.evaluation.familiarity import not_clothes_features
@@ -35,7 +36,6 @@ from train.fit.color_network import tune_color_network
 from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
 from train.hub.upload import check_access
-from train.prepare_data import counts, read_dataset
 from train.publish import print_published, publish
 
 # Of the train photos' groups of near duplicates: kept from the color network, for methods on pairs and temperatures.

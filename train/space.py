@@ -20,7 +20,7 @@ from train.hub.upload import upload
 ROOT = Path(__file__).resolve().parent.parent
 APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs/search.jpg")
 DOCKER_FILES = ("Dockerfile", ".dockerignore")
-APP_FOLDERS = ("cbir", "train", "samples/bundle")
+APP_FOLDERS = ("cbir", "samples/bundle")
 # A Space installs requirements.txt as it is, and PyPI's torch for Linux brings gigabytes of CUDA.
 CPU_INDEX = b"--extra-index-url https://download.pytorch.org/whl/cpu\n"
 PORT = 7860  # the Dockerfile's

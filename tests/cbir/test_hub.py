@@ -47,12 +47,12 @@ def test_a_bundle_is_pulled_once_and_only_what_it_needs(hub_server, published, t
 
 
 def test_without_a_revision_the_newest_is_taken(hub_server, published, saved):
-    assert load_bundle(REPO).manifest["title"] == "Toy photos"
+    assert load_bundle(REPO).manifest.title == "Toy photos"
     manifest = json.loads((saved / MANIFEST).read_text())
     newer = {**files_of(saved), MANIFEST: json.dumps({**manifest, "title": "Newer"}).encode()}
     hub_server.repos["models", REPO].commit(newer)
-    assert load_bundle(REPO).manifest["title"] == "Newer"
-    assert load_bundle(f"{REPO}@{published}").manifest["title"] == "Toy photos"
+    assert load_bundle(REPO).manifest.title == "Newer"
+    assert load_bundle(f"{REPO}@{published}").manifest.title == "Toy photos"
 
 
 def test_a_private_bundle_needs_the_token(hub_server, published, monkeypatch):
@@ -93,10 +93,10 @@ def test_a_connection_that_is_cut_is_resumed(hub_server, published):
 
 
 def test_a_file_changed_under_the_same_revision_is_found(hub_server, published, saved):
-    content = bytearray(hub_server.repos["models", REPO].commits[-1][1]["methods.safetensors"])
+    content = bytearray(hub_server.repos["models", REPO].commits[-1][1]["models.safetensors"])
     content[-1] ^= 1
-    hub_server.repos["models", REPO].commits[-1][1]["methods.safetensors"] = bytes(content)
-    with pytest.raises(BundleError, match=r"methods.safetensors is damaged"):
+    hub_server.repos["models", REPO].commits[-1][1]["models.safetensors"] = bytes(content)
+    with pytest.raises(BundleError, match=r"models.safetensors is damaged"):
         load_bundle(f"{REPO}@{published}")
 
 
@@ -104,7 +104,7 @@ def test_without_network_the_cached_copy_serves(hub_server, published, monkeypat
     open_bundle(REPO)
     cut(monkeypatch)
     bundle = open_bundle(REPO)
-    assert bundle.manifest["title"] == "Toy photos"
+    assert bundle.manifest.title == "Toy photos"
     assert "downloaded earlier" in bundle.notice
     assert open_bundle(f"{REPO}@{published}").notice is None  # pinned: nothing was to be asked
     with pytest.raises(HubUnreachableError):
@@ -114,12 +114,12 @@ def test_without_network_the_cached_copy_serves(hub_server, published, monkeypat
 def test_without_network_and_cache_the_embedded_default_serves(hub_server, monkeypatch):
     cut(monkeypatch)
     bundle = open_bundle("user/never-seen")
-    assert bundle.manifest["dataset"]["is_drawn"]
+    assert bundle.manifest.dataset.is_drawn
     assert "instead of user/never-seen" in bundle.notice
 
 
 def test_a_download_that_stopped_halfway_does_not_serve(hub_server, published, monkeypatch):
-    hub_server.faults.append(Fault("GET", "methods.safetensors", 500, times=50))
+    hub_server.faults.append(Fault("GET", "models.safetensors", 500, times=50))
     with pytest.raises(HubError, match="answered 500"):
         open_bundle(REPO)
     cut(monkeypatch)

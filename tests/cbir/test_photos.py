@@ -3,10 +3,10 @@
 import pytest
 
 from cbir.errors import BundleError, DataError
+from cbir.own_photos import index_folder
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
-from train.photos import index_folder
 
 
 @pytest.fixture

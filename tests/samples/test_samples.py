@@ -31,7 +31,7 @@ def test_the_catalogue_has_all_classes_and_is_small(embedded):
 
 
 def test_the_bundle_says_that_it_is_drawn_and_has_every_method(embedded):
-    assert embedded.bundle.manifest["dataset"]["is_drawn"] is True
+    assert embedded.bundle.manifest.dataset.is_drawn is True
     assert {method.name for method in embedded.methods} == set(SIMILARITIES)
 
 

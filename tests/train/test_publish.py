@@ -13,8 +13,8 @@ from cbir.errors import HubError, HubUnreachableError
 from tests.conftest import ROOT, write_toy_photos
 from tests.hub_server import TOKEN, Fault, Repo
 from train import prepare_data, run
+from train.data.dataset import read_dataset
 from train.hub.upload import MARK
-from train.prepare_data import read_dataset
 from train.publish import main, publish
 from train.space import deploy
 
@@ -162,7 +162,9 @@ def test_a_busy_hub_is_asked_again(hub, saved):
 
 def test_a_commit_of_somebody_else_is_not_overwritten(hub, saved, toy_bundle, tmp_path, monkeypatch):
     publish(saved, REPO)
-    newer = save_bundle(dataclasses.replace(toy_bundle, manifest=toy_bundle.manifest | {"title": "n"}), tmp_path / "n")
+    newer = save_bundle(
+        dataclasses.replace(toy_bundle, manifest=dataclasses.replace(toy_bundle.manifest, title="n")), tmp_path / "n"
+    )
     hub.faults.append(Fault("POST", f"{REPO}/commit", 412))
     with pytest.raises(HubError, match="somebody else changed the repository"):
         publish(newer, REPO)
@@ -245,7 +247,7 @@ def test_from_photos_to_a_space(hub, photos, tmp_path, capsys):
     assert not any("__pycache__" in name or name.startswith("tests/") for name in files)
     assert files["requirements.txt"].startswith(b"--extra-index-url https://download.pytorch.org/whl/cpu\n")
     assert "is private: add a token" in capsys.readouterr().out
-    assert load_bundle(space.variables["CBIR_BUNDLE"]).manifest["dataset"]["name"] == "toy"
+    assert load_bundle(space.variables["CBIR_BUNDLE"]).manifest.dataset.name == "toy"
     assert deploy("user/search", REPO) == commit
     assert f"0 files to send, 0 bytes; {len(files) - 1} there already\nnothing to do" in capsys.readouterr().out
 

@@ -1,14 +1,16 @@
 """Training end to end on generated photos, with a stand-in for the network."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from cbir.bundle import COLOR_NETWORK, load_bundle
+from cbir.bundle import COLOR_NETWORK, MANIFEST, load_bundle
 from cbir.errors import CbirError, DataError
 from cbir.features.color_network import ColorNetwork
 from cbir.images import load_image
+from cbir.own_photos import index_folder
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import TOY_COLORS, ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
@@ -16,7 +18,6 @@ from train import evaluate, run
 from train.evaluation.markdown import provenance
 from train.evaluation.not_clothes import KINDS
 from train.fit import fit_methods
-from train.photos import index_folder
 
 
 @pytest.fixture
@@ -59,9 +60,9 @@ def test_training_writes_a_bundle_and_prints_the_tables(backbone, tmp_path, caps
     bundle = load_bundle(out)
     assert len(bundle.gallery) == 72
     assert set(bundle.gallery.splits) == {"train", "test"}
-    assert bundle.manifest["dataset"]["unreadable"].keys() == {"red_shirt/broken.jpg"}
+    assert bundle.manifest.dataset.unreadable.keys() == {"red_shirt/broken.jpg"}
     assert bundle.report["pairs"]["attribute_agreement"]["type"]["pearson"][0] > 0.7
-    assert bundle.manifest["familiarity"]["settings"]["no_match_below"] < 1
+    assert bundle.familiarity.threshold < 1
     result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
     assert {m.labels["type"] for m in result.matches} == {"shoes"}
     # The printed figures are those of the bundle on disk: judging it again gives the same table.
@@ -75,7 +76,7 @@ def test_training_again_embeds_nothing_and_gives_the_same_bundle(backbone, tmp_p
     for n, name in enumerate(("one", "two"), start=1):
         run.main(["--data", str(data), "--out", str(tmp_path / name)])
         assert backbone.n_embedded == 72 + n * len(KINDS) * 4  # pictures without clothes are drawn, not cached
-    one, two = (load_bundle(tmp_path / name).manifest["files"] for name in ("one", "two"))
+    one, two = (json.loads((tmp_path / name / MANIFEST).read_text())["files"] for name in ("one", "two"))
     assert one == two
     assert "report.json" in one
 
@@ -90,9 +91,9 @@ def test_more_photos_are_fitted_on_but_not_found(backbone, fitted, tmp_path):
     bundle = run.train(run.Config(str(data), tmp_path / "out", also_fit=str(tmp_path / "more")))
     assert len(bundle.gallery) == 72
     n_fitted = len(fitted["features"])
-    assert bundle.manifest["dataset"]["n_also_fit"] == n_fitted - (bundle.gallery.splits == "train").sum() > 0
+    assert bundle.manifest.dataset.n_also_fit == n_fitted - (bundle.gallery.splits == "train").sum() > 0
     assert set(fitted["labels"]["color"]) == {*TOY_COLORS, ""}  # types alone are known of the others
-    assert (fitted["labels"]["color"] == "").sum() == bundle.manifest["dataset"]["n_also_fit"]
+    assert (fitted["labels"]["color"] == "").sum() == bundle.manifest.dataset.n_also_fit
     assert f"fitted on {n_fitted} photos" in provenance(bundle.report)
 
 
@@ -139,7 +140,7 @@ def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, 
     gallery = bundle.gallery
     seen = np.array([load_image(data / id).tobytes() in given for id in gallery.ids])
     assert not seen[gallery.splits == "test"].any()
-    counts = bundle.manifest["color_network"]
+    counts = dataclasses.asdict(bundle.manifest.tuning)
     assert counts == {"n_tuned": int(seen.sum()), "n_untuned": int((~seen & (gallery.splits == "train")).sum())}
     assert 0 < counts["n_untuned"] < counts["n_tuned"]
     # Labels stand beside the photos that they belong to.
@@ -158,7 +159,7 @@ def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder
     bundle = load_bundle(tmp_path / "0")
     assert bundle.gallery.features.learned.shape == (72, 3)
     assert bundle.color_network.fingerprint == ColorNetwork(onnx_mean(["n", 3, 8, 8])).fingerprint
-    assert COLOR_NETWORK in bundle.manifest["files"]
+    assert (tmp_path / "0" / COLOR_NETWORK).exists()
     backbone.color_network = bundle.color_network
     result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
     assert {m.labels["color"] for m in result.matches} == {"blue"}

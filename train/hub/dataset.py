@@ -44,7 +44,7 @@ def push_dataset(
     """Pushes a dataset in one commit; photos that cannot be read are left out and listed.
 
     Args:
-        dataset: rows of `train.prepare_data.read_dataset`.
+        dataset: rows of `train.data.dataset.read_dataset`.
         repo: dataset repository, `user/name`.
         name: of the source, for the card.
         license: of the photos, as the Hub names it.

@@ -240,8 +240,7 @@ def test_the_report_shows_figures_curves_confusions_and_queries(url, toy_bundle,
 
 
 def test_a_bundle_without_report_or_map_has_no_such_tabs(toy_bundle):
-    manifest = {key: value for key, value in toy_bundle.manifest.items() if key != "map"}
-    bare = Retriever(dataclasses.replace(toy_bundle, manifest=manifest, report=None), ToyBackbone())
+    bare = Retriever(dataclasses.replace(toy_bundle, map=None, report=None), ToyBackbone())
     tabs = [c["props"] for c in build_demo(bare).config["components"] if c["type"] == "tabitem"]
     assert {props["id"] for props in tabs if not props["visible"]} == {"map", "report"}
 

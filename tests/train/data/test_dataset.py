@@ -12,9 +12,9 @@ from PIL import Image
 from cbir.errors import DataError
 from cbir.files import cache_root
 from cbir.images import load_image
-from train import prepare_data
 from train.cli import run_main
-from train.prepare_data import counts, format_counts, main, photo_source, read, read_dataset
+from train.data.dataset import FEATURES, counts, photo_source, read, read_dataset
+from train.prepare_data import format_counts, main
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ CLASS_ROWS = [
 @in_folder_and_zip
 def test_class_folders(tmp_path, make):
     dataset = read_dataset(make(tmp_path, CLASSES))
-    assert dataset.features == prepare_data.FEATURES
+    assert dataset.features == FEATURES
     assert rows(dataset) == CLASS_ROWS
     colors = [load_image(photo_source(image)).getpixel((0, 0)) for image in dataset["image"]]
     assert colors == [(0, 0, 255), (255, 0, 0), (255, 0, 0)]
@@ -222,7 +222,7 @@ def test_name_twice_in_a_zip(tmp_path):
 
 
 def test_size_of_a_zip_is_bounded(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(prepare_data, "MAX_UNPACKED", 100)
+    monkeypatch.setattr("cbir.photos.MAX_UNPACKED", 100)
     with pytest.raises(DataError, match="unpacks to"):
         read_dataset(as_zip(tmp_path, {"red_dress/a.png": bytes(101)}))
     assert not cache.exists()
@@ -308,7 +308,7 @@ def test_what_is_written_is_read_back(tmp_path):
     folder = as_folder(tmp_path, CLASSES)
     assert main(["--data", str(folder), "--out", str(tmp_path / "out")]) == 0
     again = read_dataset(tmp_path / "out")
-    assert again.features == prepare_data.FEATURES
+    assert again.features == FEATURES
     assert rows(again) == CLASS_ROWS
     assert [image["bytes"] for image in again["image"]] == [CLASSES[id_] for id_ in again["id"]]
 

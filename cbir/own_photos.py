@@ -1,4 +1,4 @@
-"""Makes a person's own photos searchable, for `python app.py --photos DIR`.
+"""A person's own photos, made searchable for `python app.py --photos DIR`.
 
 The photos become a gallery; the fitted methods come from a bundle of the same backbone, so that no labels are needed.
 """
@@ -8,15 +8,15 @@ from pathlib import Path
 from cbir.bundle import Bundle, DatasetInfo, Manifest
 from cbir.errors import BundleError
 from cbir.features.backbone import Backbone
-from train.data.embed import embed_dataset, report_unreadable
-from train.prepare_data import counts, read_dataset
+from cbir.gallery import index_gallery, report_unreadable
+from cbir.photos import count_labels, list_photos
 
 
 def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
-    """Indexes a folder of photos, with a progress bar; photos that were indexed before are not embedded again.
+    """Indexes a folder or zip of photos, with a progress bar; photos that were indexed before are not embedded again.
 
     Args:
-        folder: photos in any folders, or in one of the layouts of `train.prepare_data`, whose labels are then shown.
+        folder: photos in any folders, or in one of the layouts of `cbir.photos`, whose labels are then shown.
         base: the bundle whose fitted methods to use.
         backbone: the one that made `base`.
 
@@ -29,11 +29,12 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
     """
     if backbone.fingerprint != base.manifest.backbone.fingerprint:
         raise BundleError(f"the bundle's methods need its own backbone, got other weights of {backbone.name}")
-    dataset = read_dataset(folder, any_folders=True)
-    gallery, unreadable = embed_dataset(dataset, backbone)
+    records = list_photos(folder, any_folders=True).records
+    colors, types = [record.color for record in records], [record.type for record in records]
+    photos = ((record.id, record.path) for record in records)
+    gallery, unreadable = index_gallery(photos, {"color": colors, "type": types}, backbone)
     report_unreadable(unreadable, str(folder))
-    dataset_info = DatasetInfo(folder.resolve().name, len(gallery), counts=counts(dataset), unreadable=unreadable)
-    manifest = Manifest(
-        folder.resolve().name, backbone.describe(), dataset_info, models_from=base.manifest.title, created=None
-    )
+    name = folder.resolve().name
+    dataset = DatasetInfo(name, len(gallery), counts=count_labels(colors, types), unreadable=unreadable)
+    manifest = Manifest(name, backbone.describe(), dataset, models_from=base.manifest.title)
     return Bundle(gallery, base.models, manifest, base.familiarity, base.map, color_network=base.color_network)

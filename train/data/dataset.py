@@ -1,0 +1,226 @@
+"""Photos and labels as a `datasets` Dataset, from wherever they are.
+
+Every photo is a row: `id` (unique; the path within the data), `image` (undecoded), `color` and `type` ("" = unknown).
+Rows are sorted by id.
+"""
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from cbir.errors import DataError
+from cbir.files import replacing
+from cbir.photos import count_labels, list_photos, parse_class, word
+
+FEATURES = datasets.Features(
+    {
+        "id": datasets.Value("string"),
+        # Undecoded, so that a photo that cannot be read is a matter for `cbir.images`, one photo at a time.
+        "image": datasets.Image(decode=False),
+        "color": datasets.Value("string"),
+        "type": datasets.Value("string"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A dataset, and what was left out of it.
+
+    Attributes:
+        dataset: columns as in `FEATURES`.
+        n_ignored: visible files that are not photos, or photos that the labels file does not list.
+    """
+
+    dataset: datasets.Dataset
+    n_ignored: int = 0
+
+
+def read_dataset(source: str | Path, revision: str | None = None, any_folders: bool = False) -> datasets.Dataset:
+    """Reads photos and labels.
+
+    Args:
+        source: a folder or zip as `cbir.photos` reads them, a folder that `save_to_disk` wrote, else the id of a
+            dataset on the Hub (`user/name`).
+        revision: branch, tag or commit of a Hub dataset; must be None for paths.
+        any_folders: take photos in folders of other names too, as photos without labels; to train, such a folder is
+            rather a mistake.
+
+    Returns:
+        Columns as in `FEATURES`, sorted by id. Photos of folders stay where they are and are read on access;
+        those of zips are unpacked into the cache, each under the hash of its content.
+
+    Raises:
+        DataError: nothing is there, it cannot be read, has another layout, no photos, or an id twice.
+    """
+    return read(source, revision, any_folders).dataset
+
+
+def read(source: str | Path, revision: str | None = None, any_folders: bool = False) -> Reading:
+    """As `read_dataset`, with the number of files that were ignored."""
+    path = Path(source)
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on names that are too long
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+            return Reading(_from_hub(str(source), revision))
+        raise DataError(
+            "expected a folder, a zip or a Hub dataset id (user/name), "
+            f"but there is nothing at {str(source)!r}: check the path"
+        )
+    if revision is not None:
+        raise DataError(f"expected a revision only for a Hub dataset, but {str(source)!r} is a path: leave it out")
+    if path.is_dir() and _is_saved_dataset(path):
+        return Reading(_from_disk(path))
+    return _from_files(path, any_folders)
+
+
+def photo_source(image: dict) -> bytes | str:
+    """What `cbir.images.load_image` takes, from a row's `image`: its bytes, else its path."""
+    return image["path"] if image["bytes"] is None else image["bytes"]
+
+
+def counts(dataset: datasets.Dataset) -> dict[str, dict[str, int]]:
+    """Number of photos by color, then type: see `cbir.photos.count_labels`."""
+    return count_labels(dataset["color"][:], dataset["type"][:])
+
+
+def _from_files(path: Path, any_folders: bool) -> Reading:
+    listing = list_photos(path, any_folders)
+    columns: dict[str, list[str]] = {
+        "id": [record.id for record in listing.records],
+        "image": [record.path for record in listing.records],
+        "color": [record.color for record in listing.records],
+        "type": [record.type for record in listing.records],
+    }
+    return Reading(datasets.Dataset.from_dict(columns, features=FEATURES), listing.n_ignored)
+
+
+def _is_saved_dataset(path: Path) -> bool:
+    names = {"dataset_dict.json"}, {"dataset_info.json", "state.json"}
+    return any(all((path / name).is_file() for name in group) for group in names)
+
+
+def _from_disk(path: Path) -> datasets.Dataset:
+    try:
+        loaded = datasets.load_from_disk(str(path))
+    except Exception as error:  # JSON, Arrow and the file system each have their own
+        raise DataError(
+            f"expected a folder written by save_to_disk, but {str(path)!r} cannot be loaded "
+            f"({_reason(error)}): write it again"
+        ) from error
+    return _from_loaded(loaded, str(path))
+
+
+def _from_hub(name: str, revision: str | None) -> datasets.Dataset:
+    try:
+        loaded = datasets.load_dataset(name, revision=revision)
+    # Not found, gated, offline, timed out, no data files: three libraries have each their own errors.
+    except Exception as error:
+        at = f" at revision {revision!r}" if revision else ""
+        raise DataError(
+            f"expected a path or a Hub dataset, but there is no path {name!r} here and the Hub dataset{at} "
+            f"cannot be loaded ({_reason(error)}): check name, revision, access and network"
+        ) from error
+    return _from_loaded(loaded, name)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of another library's message, within reason."""
+    line = next(iter(str(error).strip().splitlines()), "").rstrip(".") or type(error).__name__
+    return line if len(line) <= 160 else line[:157] + "..."
+
+
+def _from_loaded(loaded: datasets.Dataset | datasets.DatasetDict, source: str) -> datasets.Dataset:
+    """Brings a dataset of either kind of label columns to `FEATURES`, all splits together."""
+    if isinstance(loaded, datasets.DatasetDict):
+        splits = [_with_features(split, source, f"{name}/") for name, split in sorted(loaded.items()) if len(split)]
+        dataset = datasets.concatenate_datasets(splits) if splits else None
+    else:
+        dataset = _with_features(loaded, source, "") if len(loaded) else None
+    if dataset is None:
+        raise DataError(f"expected photos, but the dataset {source!r} has no rows: choose another")
+    ids = dataset["id"][:]
+    [(most_common, n_rows)] = Counter(ids).most_common(1)
+    if n_rows > 1:
+        raise DataError(f"expected each id once, but {most_common!r} comes {n_rows} times in {source!r}: rename it")
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return dataset if order == list(range(len(ids))) else dataset.select(order)
+
+
+def _with_features(split: datasets.Dataset, source: str, prefix: str) -> datasets.Dataset:
+    """One split with the columns of `FEATURES`; ids, if missing, are `prefix` and the row number."""
+    split = split.with_format(None)
+    images = [name for name, feature in split.features.items() if isinstance(feature, datasets.Image)]
+    image = "image" if "image" in images or len(images) != 1 else images[0]
+    if image not in images:
+        raise DataError(f"expected an image column in {source!r}, got {', '.join(split.column_names)}: name it 'image'")
+    if "id" in split.column_names:
+        ids = ["" if id_ is None else str(id_) for id_ in split["id"][:]]
+        if "" in ids:
+            raise DataError(f"expected an id in every row of {source!r}, but row {ids.index('')} has none: fill it in")
+    else:
+        ids = [f"{prefix}{row:06d}" for row in range(len(split))]
+    colors, types = _labels_of_columns(split, source)
+    bare = split.select_columns([image])
+    if image != "image":
+        bare = bare.rename_column(image, "image")
+    bare = bare.cast_column("image", FEATURES["image"])
+    for name, column in (("id", ids), ("color", colors), ("type", types)):
+        bare = bare.add_column(name, column, feature=FEATURES[name])
+    return bare.select_columns(list(FEATURES))
+
+
+def _labels_of_columns(split: datasets.Dataset, source: str) -> tuple[list[str], list[str]]:
+    """Colors and types, by the columns of these names, else by one column "label" of class names."""
+    unknown = [""] * len(split)
+    if "color" in split.column_names or "type" in split.column_names:
+        columns = (_words(split, name, source) if name in split.column_names else unknown for name in ("color", "type"))
+        return tuple(columns)
+    if "label" not in split.column_names:
+        raise DataError(
+            f"expected the columns color and type, or label, in {source!r}, "
+            f"got {', '.join(split.column_names)}: rename them"
+        )
+    names = _words(split, "label", source)
+    classes = {name: ("", "") if name == "" else parse_class(name) for name in set(names)}
+    strange = sorted(name for name, labels in classes.items() if labels is None)
+    if strange:
+        raise DataError(
+            f"expected labels such as black_dress in {source!r}, got {', '.join(strange[:5])}: "
+            "give the columns color and type instead"
+        )
+    return [classes[name][0] for name in names], [classes[name][1] for name in names]
+
+
+def _words(split: datasets.Dataset, name: str, source: str) -> list[str]:
+    """A label column as strings; None and the -1 of unlabelled classes become ""."""
+    feature, values = split.features[name], split[name][:]
+    if isinstance(feature, datasets.ClassLabel):
+        return ["" if value is None or value < 0 else word(feature.int2str(value)) for value in values]
+    if all(value is None or isinstance(value, str) for value in values):
+        return [word(value) for value in values]
+    raise DataError(f"expected words or classes in the column {name!r} of {source!r}, got {feature}: change its type")
+
+
+def save(dataset: datasets.Dataset, folder: Path) -> None:
+    """Writes a dataset, photos included, all of it or nothing.
+
+    Raises:
+        DataError: the folder is there already, or cannot be written.
+    """
+    check_is_new(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder) as partial:
+            dataset.save_to_disk(str(partial))
+    except OSError as error:
+        raise DataError(f"cannot write {str(folder)!r} ({error}): check space and permissions") from error
+
+
+def check_is_new(folder: Path) -> None:
+    """Raises a DataError where a folder to write is there already."""
+    if folder.exists():
+        raise DataError(f"expected a folder to create, but {str(folder)!r} exists: choose another or remove it")
