@@ -31,7 +31,7 @@ POINTS = {
 def heading(bundle: Bundle, words: Words) -> str:
     """Title, tagline and what is searched."""
     pictures = words("pictures", n=words.number(len(bundle.gallery)))
-    facts = " · ".join(filter(None, [bundle.manifest.title, pictures, bundle.manifest.backbone.name]))
+    facts = " · ".join(filter(None, [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name]))
     return f"<h1>{words('title')}</h1><p>{words('tagline')}</p><p class='facts'>{escape(facts)}</p>"
 
 

@@ -1,0 +1,48 @@
+import re
+from string import Formatter
+
+import pytest
+
+from cbir.bundle import load_bundle
+from cbir.photos import COLORS, TYPES
+from cbir.similarity import SIMILARITIES
+from cbir.ui.texts import LANGUAGES, Words
+from tests.conftest import ROOT
+
+NAMES = (*(f"noun.{name}" for name in (*COLORS, *TYPES)), f"bundle.{load_bundle().manifest.title}")
+METHODS = [f"method.{name}{part}" for name in SIMILARITIES for part in ("", ".explanation")]
+TRANSLATIONS = sorted(set(LANGUAGES) - {"en"})
+
+
+def placeholders(text):
+    return {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_a_language_has_every_key_and_no_other(language):
+    assert set(LANGUAGES[language]) == set(LANGUAGES["en"]) | set(NAMES) | set(METHODS)
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_a_text_has_the_same_placeholders_in_every_language(language):
+    for key, english in LANGUAGES["en"].items():
+        assert placeholders(LANGUAGES[language][key]) == placeholders(english), key
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_no_text_is_empty(language):
+    assert all(text.strip() for text in LANGUAGES[language].values())
+
+
+def test_every_key_that_the_page_asks_for_exists():
+    asked = set()
+    for path in (ROOT / "cbir" / "ui").rglob("*.py"):
+        asked |= set(re.findall(r"(?:words|I18N|Words\(\))\(\s*['\"]([a-z_]+)['\"]", path.read_text(encoding="utf-8")))
+    assert len(asked) > 50
+    assert asked <= set(LANGUAGES["en"])
+
+
+def test_the_title_of_a_bundle_is_translated_where_it_is_known():
+    assert Words("pt").bundle("Drawn catalogue") == "Catálogo desenhado"
+    assert Words("pt").bundle("My wardrobe") == "My wardrobe"
+    assert Words("en").bundle("Drawn catalogue") == "Drawn catalogue"
