@@ -1,6 +1,6 @@
 """README, CONTRIBUTING and docs/: their card, links, layout and figures are right, and their examples run."""
 
-import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -19,12 +19,8 @@ with warnings.catch_warnings():
     from huggingface_hub import SpaceCard
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    ROOT / "samples/README.md",
-]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "samples/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
 EXAMPLES = [
     example
     for name in ("README.md", "docs/api.md")
@@ -66,30 +62,27 @@ def test_the_python_example_runs(retriever, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("[('")
 
 
-def tracked() -> set[PurePosixPath]:
-    """Files of the working tree that git knows or would add."""
+def folders_in_git() -> set[str]:
+    """Top folders, and those in `cbir/` and `train/`, of files that git knows or would add."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return {PurePosixPath(name) for name in names if (ROOT / name).exists()}
+    folders = {PurePosixPath(name).parent for name in names if name[0] != "." and (ROOT / name).exists()}
+    folders |= {parent for folder in folders for parent in folder.parents}
+    return {f"{f}/" for f in folders if len(f.parts) == 1 or (len(f.parts) == 2 and f.parts[0] in ("cbir", "train"))}
 
 
 def test_the_layout_lists_every_folder_and_nothing_else():
+    tree = re.search(r"## Layout\n\n```\n(.*?)```", README, re.DOTALL)[1]
     listed, top = set(), ""
-    for indent, name in re.findall(
-        r"^( *)(\S+) ", re.search(r"## Layout\n\n```\n(.*?)```", README, re.DOTALL)[1], re.M
-    ):
+    for indent, name in re.findall(r"^( *)(\S+) ", tree, re.M):
         top = name if not indent else top
         listed.add(name if not indent else top + name)
-    folders = {f"{path.parts[0]}/" for path in tracked() if len(path.parts) > 1 and path.parts[0][0] != "."}
-    rooms = {
-        "/".join(path.parts[:2]) + "/" for path in tracked() if path.parts[0] in ("cbir", "train") and path.parts[2:]
-    }
-    assert listed == {"app.py"} | folders | rooms
+    assert listed == {"app.py"} | folders_in_git()
 
 
 def test_the_layout_names_the_training_commands():
     (line,) = re.findall(r"^train/ +(.*)$", README, re.M)
-    modules = [path for path in (ROOT / "train").glob("*.py") if 'if __name__ == "__main__"' in path.read_text()]
+    modules = [path for path in (ROOT / "train").glob("*.py") if "    run_main(main)" in path.read_text()]
     assert set(line.rpartition(": ")[2].split(", ")) == {path.stem for path in modules}
 
 
