@@ -11,8 +11,6 @@ from cbir.gallery import Gallery
 from cbir.search import Match, Retriever, SearchOptions, SearchResult
 from cbir.version import __version__
 
-__version__ = "1.0.0"
-
 __all__ = [
     "Bundle",
     "CbirError",
