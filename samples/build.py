@@ -1,40 +1,40 @@
-"""Builds the embedded default's bundle from the drawn catalogue.
+"""Builds the embedded default's bundle from drawings and CC0 photos.
 
-    python -m samples.build --photos DIR
+    python -m samples.build --photos DIR --out samples/bundle
 
-Draws nothing: `samples.drawing.draw` does. The methods are fitted on the drawings and on the photos of `DIR`, folders
-`<type>/` of CC0 phone photos, so that they are good on real photos too; the photos themselves go nowhere.
-`cc0_colors.csv` tells their colors, as seen by eye; "other" stands for a color outside the vocabulary.
+The gallery holds the drawings: those in `samples/catalogue` if they are there, else drawn into a temporary folder. The
+methods are fitted on the drawings and on the photos of DIR, folders `<type>/` of CC0 phone photos, so that they work on
+real photos too. The photos are neither in the bundle nor in the repository (see `samples/README.md`); without --photos,
+the methods are fitted on the drawings alone.
 """
 
 import argparse
 import csv
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from cbir.bundle import EMBEDDED
-from cbir.photos import COLORS
+from samples import CATALOGUE
 from train import run
 from train.cli import run_main
 from train.evaluation.markdown import tables
 
-CATALOGUE = Path(__file__).parent / "catalogue"
 COLORS_SEEN = Path(__file__).parent / "cc0_colors.csv"
+OTHER = "other"  # in these files: a color outside the vocabulary, or several
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of CC0 photos, <type>/*.jpg")
-    parser.add_argument("--out", type=Path, default=EMBEDDED, help="folder of the bundle (default: the embedded one)")
+    parser.add_argument("--photos", type=Path, help="folder of CC0 photos, <type>/*.jpg")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        labelled = with_seen_colors(args.photos, COLORS_SEEN, Path(folder))
         config = run.Config(
-            data=str(CATALOGUE),
+            data=str(drawings(Path(folder))),
             out=args.out,
             backbone="efficientnet-lite0",
-            also_fit=str(labelled),
+            also_fit=str(with_seen_colors(args.photos, COLORS_SEEN, Path(folder) / "photos")) if args.photos else None,
             title="Drawn catalogue",
             is_drawn=True,
         )
@@ -43,19 +43,31 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def drawings(folder: Path) -> Path:
+    """The folder of drawings: `samples/catalogue` if it is there, else drawn into one of that name in `folder`."""
+    if CATALOGUE.is_dir():
+        return CATALOGUE
+    from samples.drawing.draw import write_catalogue
+
+    out = folder / CATALOGUE.name
+    write_catalogue(out)
+    return out
+
+
 def with_seen_colors(photos: Path, colors: Path, folder: Path) -> Path:
-    """Fills an empty folder with links to photos and a labels file that adds the colors seen by eye.
+    """Fills a folder with links to photos and a labels file that adds the colors seen by eye.
 
     Args:
         photos: folder of `<type>/*.jpg`.
         colors: csv with `file_name,color`; photos that it does not list, or lists as "other", get no color.
-        folder: where the links go.
+        folder: a new or empty folder for the links.
 
     Returns:
-        The folder, an image folder for `train.prepare_data`.
+        `folder`, an image folder with a labels csv as `cbir.photos` reads it.
     """
     with colors.open(encoding="utf-8", newline="") as file:
         seen = {row["file_name"]: row["color"] for row in csv.DictReader(file)}
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "color", "type"])
@@ -63,8 +75,8 @@ def with_seen_colors(photos: Path, colors: Path, folder: Path) -> Path:
             name = path.relative_to(photos).as_posix()
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).symlink_to(path.resolve())
-            color = seen.get(name, "")
-            writer.writerow([name, color if color in COLORS else "", path.parent.name])
+            color = seen.get(name, OTHER)
+            writer.writerow([name, "" if color == OTHER else color, path.parent.name])
     return folder
 
 

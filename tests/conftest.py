@@ -33,13 +33,19 @@ from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"  # real photos and weights, where somebody has them: never part of the repository
+SHARED = ROOT.parent / "shared"  # real photos and weights, for tests marked `shared_data`: not in the repository
 TOY_COLORS = {"red": (200, 30, 40), "blue": (40, 60, 190), "white": (245, 245, 240)}
 TOY_SHAPES = {
     "shirt": [(60, 60, 164, 110), (85, 60, 139, 180)],
     "pants": [(80, 30, 105, 200), (118, 30, 143, 200)],
     "shoes": [(30, 140, 190, 175)],
 }
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips tests marked `shared_data` where there is no such folder."""
+    if item.get_closest_marker("shared_data") and not (SHARED / "data").is_dir():
+        pytest.skip("needs the real photos of ../shared/data")
 
 
 def toy_photo(color: str, type: str, seed: int) -> Image.Image:

@@ -1,10 +1,16 @@
-"""The README does what it says: its card is valid and its examples run."""
+"""README, CONTRIBUTING and docs/: their card, links, layout and figures are right, and their examples run."""
 
+import importlib.util
+import os
 import re
+import subprocess
 import warnings
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+import cbir
+from cbir.features.backbone import BACKBONES
 from tests.cbir.ui.test_api import ENDPOINTS
 from tests.conftest import ROOT, toy_photo
 
@@ -13,17 +19,22 @@ with warnings.catch_warnings():
     from huggingface_hub import SpaceCard
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "samples/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+EXAMPLES = [
+    example
+    for name in ("README.md", "docs/api.md")
+    for example in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+]
 CLIENT_EXAMPLES = [example for example in EXAMPLES if "gradio_client" in example]
 
 
-def test_the_front_matter_names_what_is_used():
+def test_the_front_matter_names_the_default_backbone_and_the_licence():
     card = SpaceCard(README).data  # its form: tests/test_deploy.py
-    assert card.license == "mit"
-    assert (ROOT / "LICENSE").read_text().startswith("MIT")
-    assert card.models == ["timm/vgg16.tv_in1k"]
-    assert card.preload_from_hub[0].startswith("timm/vgg16.tv_in1k model.safetensors")
-    assert card.tags
+    weights = f"timm/{BACKBONES['vgg16'].timm_id}"
+    assert card.models == [weights]
+    assert [line.split()[0] for line in card.preload_from_hub] == [weights]
+    assert (ROOT / "LICENSE").read_text().lower().startswith(card.license)
 
 
 def test_every_endpoint_has_an_example():
@@ -37,10 +48,89 @@ def test_client_examples_run(example, url, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     toy_photo("red", "shirt", 99).save("photo.jpg")
     assert "http://127.0.0.1:7860" in example
-    exec(example.replace("http://127.0.0.1:7860", url), {})  # noqa: S102 - our own README
+    exec(example.replace("http://127.0.0.1:7860", url), {})  # noqa: S102 - our own documentation
     assert capsys.readouterr().out.strip()
 
 
-def test_the_layout_lists_what_is_there():
-    listed = re.findall(r"^(\S+?)/?\s{2,}", re.search(r"## Layout\n\n```\n(.*?)```", README, re.DOTALL).group(1), re.M)
-    assert all((ROOT / name).exists() for name in listed)
+def test_the_python_example_runs(retriever, tmp_path, monkeypatch, capsys):
+    (example,) = [example for example in EXAMPLES if "gradio_client" not in example]
+    monkeypatch.chdir(tmp_path)
+    toy_photo("red", "shirt", 99).save("photo.jpg")
+    monkeypatch.setattr(cbir, "load_bundle", lambda: retriever.bundle)
+    monkeypatch.setattr(cbir, "Retriever", lambda bundle: retriever)
+    exec(example, {})  # noqa: S102 - our own documentation
+    assert capsys.readouterr().out.startswith("[('")
+
+
+def folders_in_git() -> set[str]:
+    """Top folders, and those in `cbir/` and `train/`, of files that git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    folders = {PurePosixPath(name).parent for name in names if name[0] != "." and (ROOT / name).exists()}
+    folders |= {parent for folder in folders for parent in folder.parents}
+    return {f"{f}/" for f in folders if len(f.parts) == 1 or (len(f.parts) == 2 and f.parts[0] in ("cbir", "train"))}
+
+
+def test_the_layout_lists_every_folder_and_nothing_else():
+    tree = re.search(r"## Layout\n\n```\n(.*?)```", README, re.DOTALL)[1]
+    listed, top = set(), ""
+    for indent, name in re.findall(r"^( *)(\S+) ", tree, re.M):
+        top = name if not indent else top
+        listed.add(name if not indent else top + name)
+    assert listed == {"app.py"} | folders_in_git()
+
+
+def test_the_layout_names_the_training_commands():
+    (line,) = re.findall(r"^train/ +(.*)$", README, re.M)
+    modules = [path for path in (ROOT / "train").glob("*.py") if "    run_main(main)" in path.read_text()]
+    assert set(line.rpartition(": ")[2].split(", ")) == {path.stem for path in modules}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = Path(os.path.normpath(page.parent / name)) if name else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, link
+
+
+def test_modules_that_commands_name_exist():
+    named = {name for page in PAGES for name in re.findall(r"python -m ([\w.]+)", page.read_text(encoding="utf-8"))}
+    assert {"cbir", "samples.build", "samples.drawing", "train.run", "train.evaluate"} <= named
+    for name in named - {"pytest", "venv"}:
+        assert importlib.util.find_spec(name), name
+
+
+def test_the_settings_are_those_that_the_code_reads():
+    shown = set(re.findall(r"`(CBIR_\w+)`", README))
+    sources = [ROOT / "app.py", *(ROOT / "cbir").rglob("*.py"), *(ROOT / "train").rglob("*.py")]
+    read = {name for path in sources for name in re.findall(r'environ\S*?["\'](CBIR_\w+)', path.read_text())}
+    assert shown == read
+
+
+def test_the_figures_of_the_readme_are_those_of_the_evaluation():
+    evaluation = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    section = re.search(r"<!-- evaluation -->(.*)<!-- /evaluation -->", evaluation, re.DOTALL)[1]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in re.search(r"<!-- results -->(.*)<!-- /results -->", README, re.DOTALL)[1].splitlines()
+        if line.startswith("|")
+    ][2:]
+    assert len(rows) == 6
+    for method, *figures in rows:
+        known = " ".join(re.findall(rf"^\| {re.escape(method)} +\|(.*)$", section, re.M))
+        assert set(figures) - {"-"} <= set(re.findall(r"(?<![\d.])1?\.\d+", known)), method
+
+
+def test_one_version_everywhere():
+    assert f"\nversion: {cbir.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.search(r"^## \[(\d\S+)\] - (\S+)$", changes, re.M).groups()
+    assert version == cbir.__version__
+    assert f"\ndate-released: {date}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from train.cli import run_main
 from train.hub.upload import upload
 
 ROOT = Path(__file__).resolve().parent.parent
-APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs/search.jpg")
+APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs/search.jpg", "docs/flow.svg")
 DOCKER_FILES = ("Dockerfile", ".dockerignore")
 APP_FOLDERS = ("cbir", "samples/bundle")
 # A Space installs requirements.txt as it is, and PyPI's torch for Linux brings gigabytes of CUDA.

@@ -1,1 +1,1 @@
-"""Draws the catalogue of the embedded default."""
+"""Draws the pictures of the embedded default."""

@@ -3,6 +3,7 @@
 A garment is a pile of `Part`s. resvg fills each outline (color, pattern, stitching); the rest is a small
 relief renderer: the outline is inflated to a height, folds and creases are pressed into it, and one lamp
 lights the slope. That is what makes a vector drawing look photographed.
+
 Arrays are (h, w) or (h, w, 3) float32 in [0, 1].
 """
 
@@ -78,7 +79,7 @@ class Garment:
         back: what shows through the openings.
         front: the garment.
         body: a figure that fits this cut.
-        hang: where a hanger holds it: "neck", "waist" or "" for shoes.
+        hang: where a hanger holds it: "neck", "waist", or "" for shoes.
         ground: y of the floor line for things that stand, in units.
         span: half width of a hanger that fits the shoulders, in units.
     """
@@ -109,13 +110,13 @@ class View:
 
     @property
     def scale(self) -> float:
-        """Pixels a unit."""
+        """Pixels per unit."""
         a, b, c, d, _, _ = self.matrix
         return math.sqrt(abs(a * d - b * c))
 
     @classmethod
     def fit(cls, outline: list[Point], size: int, fill: float, turn: float, center: Point) -> "View":
-        """Show the points at `fill` of the canvas, turned by `turn` degrees, centred at `center` (0..1)."""
+        """Shows the points at `fill` of the canvas, turned by `turn` degrees, centred at `center` (0..1)."""
         cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
         turned = np.array(outline) @ np.array([[cos, sin], [-sin, cos]])
         low, high = turned.min(axis=0), turned.max(axis=0)
@@ -231,7 +232,7 @@ def _box(alpha: np.ndarray, pad: int) -> tuple[slice, slice] | None:
 
 
 def _shade(color: np.ndarray, height: np.ndarray, part: Part, light: Light, unit: float) -> np.ndarray:
-    """Light a piece of cloth: (h, w, 3) color and (h, w) height -> (h, w, 3)."""
+    """Lights a piece of cloth: (h, w, 3) color and (h, w) height -> (h, w, 3)."""
     slope_y, slope_x = np.gradient(height)
     lx, ly, lz = light.vector
     lit = (lz - lx * slope_x - ly * slope_y) / np.sqrt(1 + slope_x**2 + slope_y**2) / lz
@@ -246,7 +247,7 @@ def _shade(color: np.ndarray, height: np.ndarray, part: Part, light: Light, unit
 
 
 def paint(canvas: np.ndarray, part: Part, view: View, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """Lay one piece on the canvas, in place, with its shadow; returns its (h, w) coverage."""
+    """Lays one piece on the canvas, in place, with its shadow; returns its (h, w) coverage."""
     rgba = _pixels(part, view)
     alpha = rgba[..., 3]
     unit = view.scale
@@ -275,7 +276,7 @@ def cast_shadow(
     reach: float,
     softness: float,
 ) -> None:
-    """Darken the canvas where `alpha` keeps the lamp away; `reach` and `softness` in units."""
+    """Darkens the canvas where `alpha` keeps the lamp away; `reach` and `softness` in units."""
     if not strength:
         return
     unit = view.scale

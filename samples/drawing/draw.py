@@ -1,17 +1,11 @@
-"""Draw the embedded default catalogue: clothes of 24 classes, each picture a lit vector drawing.
+"""Draws clothes of 24 classes, each picture a lit vector drawing of 224 x 224 px.
 
-    python -m samples.drawing.draw --out samples/catalogue [--seed 0] [--per-class 24] [--force]
-
-Writes `<out>/<color>_<type>/<color>_<type>_<nn>.jpg`, 224 x 224 px. A picture depends on seed, class and
-number only, so classes and counts can change without touching the others. Needs `requirements-dev.txt`.
+A picture depends only on the seed, its class and its number, so classes and counts can change without touching the
+others. Needs `requirements-dev.txt`.
 """
 
-import argparse
 import io
 import math
-import shutil
-import sys
-import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +14,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from cbir.errors import CbirError, DataError, UnknownNameError
+from cbir.errors import DataError, UnknownNameError
+from cbir.files import replacing
 from samples.drawing import dresses, scenes, shirts, shoes, trousers
 from samples.drawing.cloth import Garment, Light, View, Warp, cast_shadow, paint, rasterise
 from samples.drawing.paths import Point
@@ -44,26 +39,26 @@ MAKERS = {
     "shoes": shoes.shoes,
     "shorts": trousers.shorts,
 }
-# How often each way of showing a garment is taken.
+# How often a garment is shown in each of these ways.
 PLACES = {
     "shoes": {"studio": 0.4, "room": 0.4, "flat": 0.2},
     "": {"studio": 0.3, "flat": 0.3, "hanger": 0.2, "figure": 0.2},
 }
+PER_CLASS = 24
 SIZE = 224
 OVERSAMPLING = 2
-MAX_BYTES = 8600  # of one picture: keeps the whole catalogue under 5 MB
-MARKER = ".drawn-by-samples"
+MAX_BYTES = 8600  # per picture: keeps the whole catalogue under 5 MB
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing: (224, 224, 3) uint8, and where the garment is, (224, 224) float32 in [0, 1]."""
+    """A drawing, (224, 224, 3) uint8, and how much of each pixel the garment covers, (224, 224) float32 in [0, 1]."""
 
     pixels: np.ndarray
     mask: np.ndarray
 
     def jpeg(self, limit: int = MAX_BYTES) -> bytes:
-        """JPEG bytes at the best of a few qualities that stays under `limit`, else at the lowest."""
+        """JPEG bytes of the best quality that stays within `limit` bytes, else of the lowest."""
         for quality in (90, 87, 84, 81, 78, 74, 70):
             buffer = io.BytesIO()
             Image.fromarray(self.pixels).save(buffer, "JPEG", quality=quality, optimize=True, subsampling=2)
@@ -78,12 +73,15 @@ def generator(seed: int, name: str, index: int) -> np.random.Generator:
 
 
 def draw(name: str, index: int, seed: int = 0) -> Picture:
-    """Draw one picture.
+    """Draws one picture.
 
     Args:
         name: a class, `<color>_<type>`.
         index: number of the picture in its class.
         seed: another seed gives another catalogue.
+
+    Raises:
+        UnknownNameError: `name` is not one of `CLASSES`.
     """
     if name not in CLASSES:
         raise UnknownNameError("class", name, CLASSES)
@@ -96,7 +94,7 @@ def draw(name: str, index: int, seed: int = 0) -> Picture:
 
 
 def photograph(garment: Garment, place: str, rng: np.random.Generator) -> Picture:
-    """Put a garment in a place and take its picture."""
+    """Puts a garment in a place and takes its picture."""
     size = SIZE * OVERSAMPLING
     light = Light(
         angle=math.radians(rng.uniform(-150, -30)),
@@ -129,7 +127,7 @@ def photograph(garment: Garment, place: str, rng: np.random.Generator) -> Pictur
 
 
 def main_color(garment: Garment) -> tuple[int, int, int]:
-    """Colour of the most frequent fill of the front."""
+    """The color that most pieces of the front have."""
     fills = [part.fill for part in garment.front]
     most = max(set(fills), key=lambda fill: (fills.count(fill), fill))
     return int(most[1:3], 16), int(most[3:5], 16), int(most[5:7], 16)
@@ -141,7 +139,7 @@ def silhouette(garment: Garment, view: View) -> np.ndarray:
 
 
 def frame(garment: Garment, place: str, size: int, rng: np.random.Generator) -> View:
-    """Choose distance, turn and crop."""
+    """Chooses distance, rotation and crop."""
     outline = garment.outline()
     turn, fill = rng.normal(0, 1.5), rng.uniform(0.8, 0.93)
     center = (0.5 + rng.normal(0, 0.012), 0.5 + rng.normal(0, 0.012))
@@ -173,60 +171,22 @@ def wobble(rng: np.random.Generator, strength: float) -> Warp:
     return bend
 
 
-def write_catalogue(out: Path, seed: int, per_class: int, *, force: bool = False) -> int:
-    """Draw all classes into `out`; returns the number of bytes written.
+def write_catalogue(out: Path, per_class: int = PER_CLASS, seed: int = 0) -> None:
+    """Draws all classes into the folder `out`, as `<color>_<type>/<color>_<type>_<nn>.jpg`.
 
-    The catalogue is drawn in a temporary folder beside `out` and takes its place in one rename.
+    The folder takes its place once it is complete.
+
+    Raises:
+        DataError: `out` exists and is not an empty folder, or `per_class` is less than 1.
     """
     if per_class < 1:
-        raise DataError(f"--per-class must be at least 1, got {per_class}")
+        raise DataError(f"expected at least 1 picture per class, got {per_class}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not (out / MARKER).is_file():
-            raise DataError(f"{out} is not empty and was not written by this script: choose another --out")
-        if not force:
-            raise DataError(f"{out} already holds a catalogue: give --force to draw it again")
+        raise DataError(f"expected {out} to be a new or empty folder: remove it first, or choose another")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        total = _draw_all(temporary, seed, per_class)
-        (temporary / MARKER).write_text(f"python -m samples.drawing.draw --seed {seed} --per-class {per_class}\n")
-        temporary.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return total
-
-
-def _draw_all(folder: Path, seed: int, per_class: int) -> int:
-    total = 0
     jobs = [(name, index) for name in CLASSES for index in range(per_class)]
-    for name, index in tqdm(jobs, unit="picture"):
-        data = draw(name, index, seed).jpeg()
-        path = folder / name / f"{name}_{index:02d}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        total += len(data)
-    return total
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Entry of the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives another catalogue")
-    parser.add_argument("--per-class", type=int, default=24, help="pictures of each class")
-    parser.add_argument("--force", action="store_true", help="replace a catalogue drawn before")
-    args = parser.parse_args(argv)
-    try:
-        total = write_catalogue(args.out, args.seed, args.per_class, force=args.force)
-    except CbirError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(CLASSES) * args.per_class} pictures, {total / 1e6:.2f} MB in {args.out}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with replacing(out) as folder:
+        for name, index in tqdm(jobs, unit="picture"):
+            path = folder / name / f"{name}_{index:02d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(draw(name, index, seed).jpeg())

@@ -104,7 +104,7 @@ def _skirt(
 
 
 def _scalloped(half: str, width: float, hem: float, n: int, swing: float) -> str:
-    """Close a skirt with a hem that rises and falls with its folds."""
+    """Closes a skirt with a hem that rises and falls with its folds."""
     step = width / max(n / 2, 1)
     waves, x, side = "", width, 1
     while x > 1:

@@ -111,7 +111,7 @@ def _plaid(ink: str, line: str, pitch: float, angle: float) -> str:
 
 
 def _print(ink: str, leaf: str, pitch: float, angle: float) -> str:
-    """Small five-petalled flowers with a leaf, two a tile."""
+    """Small five-petalled flowers with a leaf, two per tile."""
     p = pitch
     blossoms = ""
     for cx, cy, turn in ((0.28, 0.3, 0), (0.76, 0.78, 40)):

@@ -1,4 +1,4 @@
-"""A few words for drawing with SVG path data.
+"""Helpers for drawing with SVG path data.
 
 Every path is a string of absolute M, L, C, Q and Z commands whose points are written `x,y`, so that one
 function can bend a whole drawing: `mapped(d, f)` sends every point through `f`. Units: y points down.
@@ -16,7 +16,7 @@ _COMMAND = re.compile(r"([MLCQ])([^MLCQZ]*)")
 
 
 def pt(point: Point) -> str:
-    """Write a point as path data."""
+    """Writes a point as path data."""
     return f"{point[0]:.2f},{point[1]:.2f}"
 
 
@@ -36,12 +36,12 @@ def mapped_markup(markup: str, f: Callable[[float, float], Point]) -> str:
 
 
 def flip(x: float, y: float) -> Point:
-    """Mirror at the vertical axis: for `mapped` and `mapped_markup`."""
+    """Mirrors a point at the vertical axis: for `mapped` and `mapped_markup`."""
     return -x, y
 
 
 def symmetric(half: str) -> str:
-    """Close the right half of an outline, from its top to its bottom on the axis, with its mirror image."""
+    """Closes the right half of an outline, from its top to its bottom on the axis, with its mirror image."""
     segments = [(name, points(args)) for name, args in _COMMAND.findall(half)]
     start = segments[0][1][0]
     ends = [start] + [pts[-1] for _, pts in segments[1:]]

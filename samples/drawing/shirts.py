@@ -173,7 +173,7 @@ def _hem_rib(look: Look, half: float, hem: float, color: RGB) -> Part:
 
 
 def _chest(look: Look, half: float, rng: Rng) -> list[Part]:
-    """Sometimes a print of our own on a T-shirt, or a pocket."""
+    """Sometimes an invented print on a T-shirt, or a pocket."""
     if look.pattern or rng.random() < 0.55:
         return _pocket(look, rng) if rng.random() < 0.3 else []
     ink = to_hex(look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.3 else lighter(look.main, 0.75))

@@ -49,7 +49,7 @@ def _sole_color(kind: str, look: Look, rng: Rng) -> RGB:
 
 
 def _pair(shoe: Garment, kind: str, rng: Rng) -> Garment:
-    """Put the other shoe of the pair behind the first."""
+    """Puts the other shoe of the pair behind the first."""
     dx, dy = rng.uniform(-30, -14) * rng.choice([-1, 1]), -rng.uniform(16, 26)
     size = rng.uniform(0.93, 0.98)
     other = shoe.mapped(lambda x, y: (size * x + dx, GROUND + size * (y - GROUND) + dy))
@@ -129,7 +129,7 @@ def _cord(d: str, half: float, color: RGB) -> Part:
 
 
 def _ankle_ring(look: Look, center: Point, rx: float, ry: float, width: float) -> tuple[list[Part], list[Part]]:
-    """A strap round the ankle, seen from the side: its far half, and its near half with a buckle."""
+    """A strap around the ankle, seen from the side: its far half, and its near half with a buckle."""
     x, y = center
     halves = []
     for sign in (-1, 1):
@@ -182,7 +182,7 @@ def _sneaker(look: Look, sole: RGB, rng: Rng) -> list[Part]:
 
 
 def _emblem(look: Look, rng: Rng) -> str:
-    """A side panel or plain stripe, none of them a maker's sign."""
+    """A side panel or a plain stripe; none is a brand's logo."""
     kind = rng.integers(4)
     color = look.accent if abs(luminance(look.accent) - luminance(look.main)) > 0.25 else lighter(look.main, 0.5)
     if look.name == "white" and luminance(color) > 0.7:

@@ -1,4 +1,4 @@
-"""The drawn catalogue: reproducible, complete, and of the color that each class says."""
+"""The drawings: reproducible, complete, and of the color that each class says."""
 
 from collections import Counter
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("resvg_py", reason="resvg-py (requirements-dev.txt) draws the samples")
-
+from cbir.errors import DataError, UnknownNameError
+from samples.drawing import __main__ as command
 from samples.drawing import draw as drawing
 
 PROTOTYPES = {
@@ -57,32 +57,46 @@ def test_jpeg_is_small_and_opens(tmp_path):
         assert (image.size, image.mode) == ((224, 224), "RGB")
 
 
-def test_write_catalogue_lays_out_folders_and_guards_what_is_there(tmp_path, monkeypatch, capsys):
+def test_an_unknown_class_is_refused():
+    with pytest.raises(UnknownNameError, match="unknown class 'pink_hat': expected one of black_dress"):
+        drawing.draw("pink_hat", 0)
+
+
+def test_the_command_lays_out_folders_and_leaves_nothing_else(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(drawing, "CLASSES", ("black_shorts", "green_shirt"))
     monkeypatch.setattr(drawing, "draw", _blank)
-    out = tmp_path / "catalogue"
-    assert drawing.main(["--out", str(out), "--per-class", "1"]) == 0
-    names = sorted(str(p.relative_to(out)) for p in out.glob("*/*"))
-    assert names == ["black_shorts/black_shorts_00.jpg", "green_shirt/green_shirt_00.jpg"]
-    before = {p: p.read_bytes() for p in out.rglob("*.jpg")}
-
-    assert drawing.main(["--out", str(out), "--per-class", "1"]) == 2
-    assert "--force" in capsys.readouterr().err
-    assert drawing.main(["--out", str(out), "--per-class", "1", "--force"]) == 0
-    assert {p: p.read_bytes() for p in out.rglob("*.jpg")} == before
-    assert list(tmp_path.iterdir()) == [out]
+    out = tmp_path / "new" / "catalogue"
+    assert command.main(["--out", str(out), "--per-class", "2", "--seed", "5"]) == 0
+    assert str(out) in capsys.readouterr().out
+    names = [f"{name}/{name}_{n:02d}.jpg" for name in ("black_shorts", "green_shirt") for n in (0, 1)]
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg")) == names
+    assert list((tmp_path / "new").iterdir()) == [out]
+    with Image.open(out / names[3]) as image:
+        assert abs(np.asarray(image).mean() - (len("green_shirt") + 1 + 5)) < 1
 
 
-def test_write_catalogue_leaves_a_foreign_folder_alone(tmp_path, capsys):
+def test_a_folder_with_files_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    assert drawing.main(["--out", str(tmp_path), "--per-class", "1", "--force"]) == 2
-    assert "was not written by this script" in capsys.readouterr().err
-    assert (tmp_path / "mine.txt").read_text() == "keep"
+    with pytest.raises(DataError, match="new or empty folder"):
+        drawing.write_catalogue(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_main_rejects_an_empty_class(tmp_path, capsys):
-    assert drawing.main(["--out", str(tmp_path / "x"), "--per-class", "0"]) == 2
-    assert "--per-class" in capsys.readouterr().err
+def test_an_interrupted_run_leaves_no_catalogue(tmp_path, monkeypatch):
+    def interrupted(name, index, seed):
+        if name == drawing.CLASSES[2]:
+            raise KeyboardInterrupt
+        return _blank(name, index, seed)
+
+    monkeypatch.setattr(drawing, "draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drawing.write_catalogue(tmp_path / "catalogue", per_class=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_without_pictures_is_refused(tmp_path):
+    with pytest.raises(DataError, match="at least 1 picture per class, got 0"):
+        drawing.write_catalogue(tmp_path / "x", per_class=0)
 
 
 def _blank(name, index, seed):
@@ -90,7 +104,7 @@ def _blank(name, index, seed):
 
 
 def _nearest_color(picture):
-    """The prototype nearest, in CIE Lab, to the median color of the middle of the garment."""
+    """The prototype that is nearest, in CIE Lab, to the median color of the middle of the garment."""
     rows, columns = np.mgrid[:224, :224]
     middle = (picture.mask > 0.9) & (np.hypot(rows - 112, columns - 112) < 90)
     median = np.median(picture.pixels[middle], axis=0)

@@ -1,16 +1,18 @@
 """The embedded default: what is committed is complete, small, and works with real weights."""
 
-from collections import Counter
+import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cbir.bundle import EMBEDDED, load_bundle
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
+from samples import build
+from samples.drawing.draw import CLASSES, PER_CLASS, Picture, draw
 from tests.conftest import SHARED
 
-CATALOGUE = EMBEDDED.parent / "catalogue"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
@@ -19,15 +21,30 @@ def embedded():
     return Retriever(load_bundle())
 
 
-def test_the_catalogue_has_all_classes_and_is_small(embedded):
-    pictures = sorted(CATALOGUE.glob("*/*.jpg"))
-    classes = Counter(path.parent.name for path in pictures)
-    assert len(classes) == 24
-    assert min(classes.values()) >= 20
-    assert {Image.open(path).size for path in pictures} == {(224, 224)}
-    size = sum(path.stat().st_size for folder in (CATALOGUE, EMBEDDED) for path in folder.rglob("*") if path.is_file())
-    assert size < 15e6
-    assert sorted(embedded.gallery.ids) == [path.relative_to(CATALOGUE).as_posix() for path in pictures]
+def drawing(name, index):
+    """The drawing as the bundle's photos were: a JPEG file, opened."""
+    return Image.open(io.BytesIO(draw(name, index).jpeg()))
+
+
+def test_the_gallery_is_every_drawing_and_small(embedded):
+    ids = [f"{name}/{name}_{index:02d}.jpg" for name in CLASSES for index in range(PER_CLASS)]
+    assert sorted(embedded.gallery.ids) == sorted(ids)
+    assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 10e6
+
+
+@pytest.mark.parametrize(("name", "index"), [("black_shoes", 0), ("red_dress", 3), ("white_shorts", 23)])
+def test_thumbnails_show_what_is_drawn(embedded, name, index):
+    """Up to what another JPEG compression changes: another drawing of the class differs ten times as much."""
+    gallery = embedded.gallery
+
+    def thumbnail(index):
+        row = list(gallery.ids).index(f"{name}/{name}_{index:02d}.jpg")
+        return np.asarray(Image.open(io.BytesIO(gallery.thumbnails[row])).convert("RGB"), float)
+
+    drawn = np.asarray(drawing(name, index), float)
+    assert drawn.shape == thumbnail(index).shape == (224, 224, 3)
+    assert np.abs(thumbnail(index) - drawn).mean() < 3
+    assert np.abs(thumbnail((index + 1) % PER_CLASS) - drawn).mean() > 10
 
 
 def test_the_bundle_says_that_it_is_drawn_and_has_every_method(embedded):
@@ -35,17 +52,17 @@ def test_the_bundle_says_that_it_is_drawn_and_has_every_method(embedded):
     assert {method.name for method in embedded.methods} == set(SIMILARITIES)
 
 
-def test_a_committed_picture_finds_itself_and_its_like(embedded):
+def test_a_drawing_finds_itself_and_its_like(embedded):
     """With the real network: the bundle was made by the weights that are installed."""
-    path = CATALOGUE / "red_dress" / "red_dress_03.jpg"
-    first = embedded.search(path, SearchOptions("cosine", k=1)).matches[0]
+    photo = drawing("red_dress", 3)
+    first = embedded.search(photo, SearchOptions("cosine", k=1)).matches[0]
     assert first.id == "red_dress/red_dress_03.jpg"
     assert first.score > 0.99
-    matches = embedded.search(path, SearchOptions(k=10)).matches
+    matches = embedded.search(photo, SearchOptions(k=10)).matches
     assert sum(match.labels == {"type": "dress", "color": "red"} for match in matches) >= 9
 
 
-@pytest.mark.skipif(not (SHARED / "data/queries").is_dir(), reason="needs ../shared/data")
+@pytest.mark.shared_data
 @pytest.mark.parametrize("type", ["dress", "pants", "shirt", "shoes", "shorts"])
 def test_real_photos_find_drawings_of_their_type(embedded, type):
     queries = SHARED / "data/queries" / type
@@ -62,3 +79,29 @@ def test_real_photos_without_clothes_get_no_confident_match(embedded):
     for pixels in load_sample_images().images:  # a temple, a flower
         for method in SIMILARITIES:
             assert not embedded.search(Image.fromarray(pixels), SearchOptions(method)).is_confident
+
+
+def test_drawings_made_before_are_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "CATALOGUE", tmp_path)
+    assert build.drawings(tmp_path / "elsewhere") == tmp_path
+
+
+def test_drawings_that_are_not_there_are_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "CATALOGUE", tmp_path / "catalogue")
+    blank = Picture(np.zeros((224, 224, 3), np.uint8), np.ones((224, 224), np.float32))
+    monkeypatch.setattr("samples.drawing.draw.draw", lambda name, index, seed: blank)
+    folder = build.drawings(tmp_path / "temporary")
+    assert folder == tmp_path / "temporary" / "catalogue"  # the name that the bundle records
+    assert len(list(folder.glob("*/*.jpg"))) == len(CLASSES) * PER_CLASS
+    assert not (tmp_path / "catalogue").exists()
+
+
+def test_photos_get_the_colors_seen_by_eye(tmp_path):
+    for name in ("shirt/a.jpg", "shirt/b.jpg", "dress/c.jpg"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(name.encode())
+    (tmp_path / "colors.csv").write_text("file_name,color,type\nshirt/a.jpg,red,shirt\nshirt/b.jpg,other,shirt\n")
+    folder = build.with_seen_colors(tmp_path / "photos", tmp_path / "colors.csv", tmp_path / "links")
+    lines = (folder / "metadata.csv").read_text().split()
+    assert lines == ["file_name,color,type", "dress/c.jpg,,dress", "shirt/a.jpg,red,shirt", "shirt/b.jpg,,shirt"]
+    assert (folder / "shirt/a.jpg").read_bytes() == b"shirt/a.jpg"

@@ -6,10 +6,9 @@ from PIL import Image
 
 from cbir.errors import BackboneError, UnknownNameError
 from cbir.features.backbone import BACKBONES, WeightsInfo, load_backbone
-from tests.conftest import ROOT, SHARED, toy_photo
+from samples.drawing.draw import draw
+from tests.conftest import SHARED, toy_photo
 
-CATALOGUE = ROOT / "samples" / "catalogue"
-VGG16_CONV = SHARED / "weights/vgg16_oxford_conv_fp16.safetensors"
 # torch warns about its own deprecated parts while it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -49,7 +48,7 @@ def test_lite_has_its_imagenet_weights(size, request):
 
     backbone = request.getfixturevalue(f"lite{size}")
     _, state = BACKBONES[f"efficientnet-lite{size}"].read_weights()
-    shirts = [Image.open(path).convert("RGB") for path in sorted(CATALOGUE.glob("blue_shirt/*.jpg"))]
+    shirts = [Image.fromarray(draw("blue_shirt", index).pixels) for index in range(8)]
     logits = torch.from_numpy(backbone.embed(shirts)) @ state["classifier.weight"].T + state["classifier.bias"]
     tops = {610, 841, 834, 697, 474, 568, 617, 735, 869, 399}  # jersey, sweatshirt, suit, pajama, cardigan, ...
     assert np.mean([bool(tops & set(row.topk(5).indices.tolist())) for row in logits]) > 0.7
@@ -88,14 +87,16 @@ def test_vgg16_conv_refuses_a_missing_convolution(vgg16_weights, tmp_path):
         load_backbone("vgg16-conv", without(vgg16_weights, "features.28", tmp_path))
 
 
-@pytest.mark.skipif(not VGG16_CONV.exists(), reason="needs ../shared/weights")
-def test_vgg16_conv_with_real_weights_tells_shapes_apart():
-    backbone = load_backbone("vgg16-conv", VGG16_CONV)
-    kinds = ["shirt", "shirt", "shoes", "shoes"]
-    embedding = backbone.embed([toy_photo("red", kind, n) for n, kind in enumerate(kinds)])
+@pytest.mark.shared_data
+def test_vgg16_conv_with_real_weights_tells_types_apart():
+    backbone = load_backbone("vgg16-conv", SHARED / "weights" / "vgg16_oxford_conv_fp16.safetensors")
+    folders = [SHARED / "data" / "apparel" / name for name in ("black_shirt", "black_shoes")]
+    photos = [Image.open(path).convert("RGB") for folder in folders for path in sorted(folder.glob("fp_*.jpg"))[:4]]
+    embedding = backbone.embed(photos)
     unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
     cosine = unit @ unit.T
-    assert min(cosine[0, 1], cosine[2, 3]) > cosine[:2, 2:].max()
+    np.fill_diagonal(cosine, -1)
+    assert (cosine.argmax(axis=1) // 4).tolist() == [0] * 4 + [1] * 4  # the nearest photo shows the same type
 
 
 def test_any_timm_model_goes_by_its_id(tmp_path):
