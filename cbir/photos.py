@@ -186,8 +186,7 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
         )
     paths = []
     for member in members:
-        with archive.open(member) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _sha256(archive, member)
         suffix = PurePosixPath(member.filename).suffix.lower()
         target = cache_root().absolute() / "photos" / digest[:2] / (digest + suffix)
         if not target.exists():
@@ -196,6 +195,14 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
                 shutil.copyfileobj(file, copy)
         paths.append(str(target))
     return paths
+
+
+def _sha256(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    content = hashlib.sha256()
+    with archive.open(member) as file:
+        while part := file.read(2**20):
+            content.update(part)
+    return content.hexdigest()
 
 
 def _from_files(files: _Files, any_folders: bool) -> PhotoListing:

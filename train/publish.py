@@ -7,12 +7,13 @@ given. --dry-run lists what would go, with bytes, and sends nothing.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from cbir.bundle import FORMAT, bundle_files, load_bundle
 from train.cli import run_main
 from train.hub.model_card import model_card
-from train.hub.upload import CARD, owned_by_manifest, upload
+from train.hub.upload import CARD, Content, Upload, owned_by_manifest, upload
 
 
 def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False) -> str | None:
@@ -32,9 +33,9 @@ def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False
         HubError: the repository holds something else, or the Hub refuses; HubUnreachableError: it does not answer.
     """
     bundle = load_bundle(folder)
-    files = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
-    owned = owned_by_manifest(FORMAT)
-    commit = upload(repo, "model", files, owned, f"Bundle {bundle.manifest.title}", not public, dry_run)
+    files: dict[str, Content] = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
+    what = Upload(repo, "model", files, owned_by_manifest(FORMAT), f"Bundle {bundle.manifest.title}", public)
+    commit = upload(what, dry_run)
     return f"{repo}@{commit}" if commit else None
 
 
@@ -44,7 +45,7 @@ def print_published(published: str | None) -> None:
         print(f"published {published}\nserve it with: CBIR_BUNDLE={published} python app.py")
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", required=True, type=Path, help="folder of the bundle")

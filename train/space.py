@@ -9,13 +9,13 @@ the embedded default. With --docker the Space builds the Dockerfile instead of b
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cbir import hub
 from cbir.errors import HubError
 from train.cli import run_main
-from train.hub.upload import upload
+from train.hub.upload import Content, Upload, upload
 
 ROOT = Path(__file__).resolve().parent.parent
 APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs/search.jpg", "docs/flow.svg")
@@ -29,7 +29,7 @@ COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray") 
 MAX_DESCRIPTION = 60  # characters
 
 
-def app_files(docker: bool = False) -> dict[str, Path | bytes]:
+def app_files(docker: bool = False) -> dict[str, Content]:
     """The files that a Space of kind Gradio, or Docker, needs, by name."""
     names = [ROOT / name for name in APP_FILES + (DOCKER_FILES if docker else ())]
     for folder in APP_FOLDERS:
@@ -38,7 +38,7 @@ def app_files(docker: bool = False) -> dict[str, Path | bytes]:
             for path in sorted((ROOT / folder).rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
         ]
-    files: dict[str, Path | bytes] = {path.relative_to(ROOT).as_posix(): path for path in names}
+    files: dict[str, Content] = {path.relative_to(ROOT).as_posix(): path for path in names}
     if docker:
         files["README.md"] = _docker_readme()
     else:
@@ -50,9 +50,9 @@ def _docker_readme() -> bytes:
     from huggingface_hub import SpaceCard
 
     card = SpaceCard((ROOT / "README.md").read_text(encoding="utf-8"))
-    card.data.sdk, card.data.app_port = "docker", PORT
-    for name in ("sdk_version", "python_version", "app_file", "preload_from_hub"):  # for Gradio
-        setattr(card.data, name, None)
+    for_gradio = dict.fromkeys(("sdk_version", "python_version", "app_file", "preload_from_hub"))
+    for name, value in {"sdk": "docker", "app_port": PORT, **for_gradio}.items():
+        setattr(card.data, name, value)
     return str(card).encode()
 
 
@@ -71,14 +71,15 @@ def check_front_matter(readme: Path = ROOT / "README.md") -> None:
         settings = metadata_load(readme) or {}
     except (ValueError, yaml.YAMLError) as error:
         raise HubError(f"{readme}: expected YAML between two lines of ---, got {error}") from error
-    gradio = re.search(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    gradio = next(iter(re.findall(r"^gradio==(\S+)", requirements, re.MULTILINE)), None)
     rules: dict[str, tuple[str, Callable[[object], bool]]] = {
         "title": ("a text", lambda value: isinstance(value, str) and bool(value)),
         "emoji": ("an emoji", lambda value: isinstance(value, str) and bool(value) and not value.isascii()),
         "colorFrom": (f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
         "colorTo": (f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
         "sdk": ("gradio", lambda value: value == "gradio"),
-        "sdk_version": (f"{gradio[1]} as in requirements.txt", lambda value: value == gradio[1]),
+        "sdk_version": (f"{gradio} as in requirements.txt", lambda value: value == gradio),
         "python_version": ('"3.11", quoted', lambda value: value == "3.11"),
         "app_file": ("one of the Space's files", lambda value: value in APP_FILES),
         "short_description": (
@@ -117,19 +118,19 @@ def deploy(
     pinned = None
     api = HfApi(endpoint=hub.endpoint())
     if bundle:
-        name = hub.parse_repo(bundle)
-        if name is None:
+        if (name := hub.parse_repo(bundle)) is None:
             raise HubError(f"expected a bundle as user/repo or user/repo@revision, got {bundle!r}")
+        model, revision = name
         hub.check_reachable()
-        info = hub.translate_errors(lambda: api.model_info(name[0], revision=name[1]), bundle)
-        pinned = f"{name[0]}@{info.sha}"
+        info = hub.translate_errors(lambda: api.model_info(model, revision=revision), bundle)
+        pinned = f"{model}@{info.sha}"
     sdk = "docker" if docker else "gradio"
-    commit = upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", not public, dry_run, sdk)
+    commit = upload(Upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", public, sdk), dry_run)
     if pinned:
         print(f"variable {VARIABLE}={pinned}")
         if info.private:
             page = f"{hub.endpoint()}/spaces/{repo}/settings"
-            print(f"{name[0]} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
+            print(f"{model} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
     if commit and pinned:
         hub.translate_errors(lambda: api.add_space_variable(repo, VARIABLE, pinned), repo)
     return commit
@@ -139,11 +140,11 @@ def _owned(names: set[str], read: Callable[[str], bytes]) -> set[str] | None:
     """A Space is ours when it holds the library; then its code is what an earlier upload wrote."""
     if "cbir/__init__.py" not in names:
         return None
-    folders = tuple(f"{folder}/" for folder in APP_FOLDERS)
+    folders = tuple(f"{folder}/" for folder in (*APP_FOLDERS, "train"))  # early versions sent the folder train too
     return {name for name in names if name in APP_FILES + DOCKER_FILES or name.startswith(folders)}
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", required=True, metavar="user/space", help="Space on the Hub")

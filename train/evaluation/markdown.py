@@ -1,5 +1,6 @@
 """Tables of a report (see `train.evaluate`) as Markdown, for README files, model cards and the terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cbir.labels import LABELS, TASKS
@@ -150,8 +151,15 @@ def percent(share: float | None) -> str:
 
 def markdown(title: str, header: list[str], rows: list[list[str]]) -> str:
     """A table as aligned Markdown, under its title."""
-    cells = [header, *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    return f"{title}:\n\n{markdown_table(header, rows)}"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts, its columns aligned."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    first, *others = [
+        "| " + " | ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     rule = "|" + "|".join("-" * (w + 2) for w in widths) + "|"
-    return "\n".join([f"{title}:", "", lines[0], rule, *lines[1:]])
+    return "\n".join([first, rule, *others])
