@@ -82,7 +82,7 @@ def out_of_domain_table(part: OutOfDomain, titles: Mapping[str, str]) -> Table:
         titles: of methods, by name.
     """
     tasks = [task for task in TASKS if part.n_queries[task]]
-    values = {"n": part.n_photos, "queries": part.queries, "gallery": part.gallery}
+    values: dict[str, Cell] = {"n": part.n_photos, "queries": part.queries, "gallery": part.gallery}
     notes = [Text("table.elsewhere.how", "P@10 of {n} photos ({queries}) that search: {gallery}.", values)]
     if part.familiar is not None:
         share = {"share": Share(part.familiar)}
@@ -194,7 +194,7 @@ def _quality_table(report: Report) -> Table:
 
 def _seeds_table(report: Report, seeds: Seeds) -> Table:
     how = "Mean ± standard deviation over {n} seeds ({seeds}) of Pearson correlation, and of P@10 / mAP."
-    values = {"n": len(seeds.seeds), "seeds": ", ".join(map(str, seeds.seeds))}
+    values: dict[str, Cell] = {"n": len(seeds.seeds), "seeds": ", ".join(map(str, seeds.seeds))}
     both = Text("table.p10_map", "P@10 / mAP")
     return Table(
         Text("table.seeds", "Would other photos give other figures?"),

@@ -64,7 +64,7 @@ def evaluate(
     return build_report(bundle, split, scores, not_clothes, over_seeds, replicates or REPLICATES)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     args = _parse_args(argv)
     bundle = load_bundle(args.bundle)
@@ -126,7 +126,7 @@ def _report_of(bundle: Bundle, source: str | None) -> Report:
     return bundle.report
 
 
-def _parse_args(argv: list[str] | None) -> argparse.Namespace:
+def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", help="folder of the bundle; default: the embedded one")
     parser.add_argument("--out", type=Path, help="write the report into this file")

@@ -138,7 +138,7 @@ def train(config: Config) -> Bundle:
     labels = {name: column[~is_test] for name, column in fit_labels.items()}
     models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
-    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
+    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["fit"].values())), config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
     if config.tune_color:
         manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))

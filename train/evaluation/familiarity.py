@@ -55,12 +55,12 @@ def not_clothes_features(backbone: Backbone, seed: int) -> dict[str, dict[str, F
     """Embeds pictures without clothes.
 
     Returns:
-        "level", to set the threshold by, and "judge", other pictures of the same kinds to evaluate it with: each
-        {kind: features}.
+        "fit", to set the threshold by, and "evaluate", other pictures of the same kinds to evaluate it: each {kind:
+        features}.
     """
     return {
         use: {kind: extract(images, backbone) for kind, images in not_clothes(PER_KIND, 2 * seed + number).items()}
-        for number, use in enumerate(("level", "judge"))
+        for number, use in enumerate(("fit", "evaluate"))
     }
 
 
@@ -82,15 +82,16 @@ def evaluate_familiarity(
         pictures: from `not_clothes_features`.
         seed: halves the test queries.
     """
-    kinds = {kind: model.score(features) for kind, features in pictures["judge"].items()}
-    set_on = {kind: model.score(features) for kind, features in pictures["level"].items()}
+    kinds = {kind: model.score(features) for kind, features in pictures["evaluate"].items()}
+    set_on = {kind: model.score(features) for kind, features in pictures["fit"].items()}
     others, known = np.concatenate(list(kinds.values())), model.score(split.test.features)
     edges = np.histogram_bin_edges(np.concatenate([others, known]), HISTOGRAM_BINS)
     unseen = {
         kind: threshold(np.concatenate([values for name, values in set_on.items() if name != kind]), model.accepts_from)
         for kind in kinds
     }
-    foreign = Features.concatenate(list(pictures["judge"].values()))
+    foreign = Features.concatenate(list(pictures["evaluate"].values()))
+    is_unfamiliar, is_foreign = known < model.threshold, others < model.threshold
     by_method: dict[str, dict[str, ScoreThresholds]] = {}
     for name, of_method in scores.items():
         if of_method.method.is_learned:
@@ -108,8 +109,8 @@ def evaluate_familiarity(
         least_score=EVEN,
         n_test=len(split.test),
         n_not_clothes=len(foreign),
-        accepts_clothes=_share(known >= model.threshold),
-        rejects_not_clothes=_share(others < model.threshold),
+        accepts_clothes=_share(~is_unfamiliar),
+        rejects_not_clothes=_share(is_foreign),
         kinds={kind: _share(values < model.threshold) for kind, values in kinds.items()},
         unseen_kinds={kind: _share(values < unseen[kind]) for kind, values in kinds.items()},
         histogram=FamiliarityHistogram(
