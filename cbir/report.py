@@ -484,6 +484,10 @@ class Report:
             for place, names, expected in _names(report):
                 if list(names) != list(expected):
                     raise ValueError(f"expected {', '.join(expected)} at {place}, got {', '.join(names) or 'nothing'}")
+            for place, method in _method_names(report):
+                if method not in report.methods:
+                    known = ", ".join(report.methods) or "nothing"
+                    raise ValueError(f"expected one of {known} at {place}, got {method}")
         except ValueError as error:
             raise BundleError(f"the report is damaged ({error}): evaluate the bundle again") from None
         return report
@@ -515,6 +519,17 @@ def _names(report: Report) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, 
     for name, spreads in (report.seeds.methods if report.seeds else {}).items():
         yield f"seeds/methods/{name}/pairs", spreads.pairs, COLUMNS
         yield f"seeds/methods/{name}/retrieval", spreads.retrieval, tasks
+
+
+def _method_names(report: Report) -> Iterator[tuple[str, str]]:
+    """Where methods are named whose titles readers look up."""
+    yield "queries/method", report.queries.method
+    yield "differences/reference", report.differences.reference
+    for name in report.seeds.methods if report.seeds else ():
+        yield "seeds/methods", name
+    for part in report.out_of_domain:
+        for name in part.methods:
+            yield "out_of_domain/methods", name
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
