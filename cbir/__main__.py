@@ -20,7 +20,8 @@ from cbir.errors import CbirError
 from cbir.export import to_csv, to_json, write_result
 from cbir.labels import TASKS
 from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchOptions, SearchResult
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES
+from cbir.similarity import SIMILARITIES
+from cbir.version import __version__
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cbir", description=__doc__.partition("\n")[0])
+    parser.add_argument("--version", action="version", version=f"apparel-cbir {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     search = commands.add_parser("search", help="find the garments that look most like a photo")
     doctor = commands.add_parser("doctor", help="check whether everything that the app needs works here")
@@ -45,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("photos", metavar="PHOTO", nargs="*", help="several are one query")
     search.add_argument("--id", dest="ids", metavar="ID", action="append", default=[], help="search with this item too")
     search.add_argument("--crop", type=float, nargs=4, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"), help="fractions")
-    search.add_argument("--method", default=DEFAULT_METHOD, help=f"{', '.join(SIMILARITIES)} (default: %(default)s)")
+    search.add_argument("--method", default="", help=f"{', '.join(SIMILARITIES)} (default: the bundle's first choice)")
     search.add_argument("--match", default=DEFAULT_TASK, help=f"{', '.join(TASKS)} (default: %(default)s)")
     search.add_argument("--k", type=int, default=DEFAULT_K, help="number of results (default: %(default)s)")
     search.add_argument("--type", dest="types", metavar="TYPE", action="append", default=[], help="only this type")

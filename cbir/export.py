@@ -4,14 +4,15 @@ import csv
 import io
 import json
 import os
-import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from cbir.bundle import Bundle
 from cbir.compare import Comparison
 from cbir.errors import CbirError
+from cbir.files import replacing
 from cbir.labels import LABELS
 from cbir.search import Match, SearchResult
 
@@ -102,7 +103,7 @@ class ComparisonJson(TypedDict):
     query_id: str | None
     match: str
     k: int
-    options: OptionsJson
+    options: dict[str, Any]
     bundle: BundleJson
     labels: list[LabelsJson]
     judged_by: list[str]
@@ -139,7 +140,7 @@ def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = 
     values = {name: comparison.labels.values[name].tolist() for name in LABELS}
     # A weight is not given to methods that cannot weigh: it is the same for all that can.
     weights = [matches.result.options.weight for matches in comparison.by_method.values()]
-    options = _options(first) | {"weight": next((weight for weight in weights if weight is not None), None)}
+    options: dict[str, Any] = {**_options(first), "weight": next((w for w in weights if w is not None), None)}
     del options["method"]
     return {
         "query": first.query_id if query is None else query,
@@ -148,7 +149,9 @@ def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = 
         "k": first.options.k,
         "options": options,
         "bundle": _bundle(bundle),
-        "labels": [dict(zip(LABELS, row, strict=True)) for row in zip(*values.values(), strict=True)],
+        "labels": [
+            LabelsJson(type=type_, color=color) for type_, color in zip(values["type"], values["color"], strict=True)
+        ],
         "judged_by": list(comparison.judged_by),
         "is_certain": comparison.is_certain,
         "methods": [
@@ -161,7 +164,10 @@ def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = 
             }
             for name, matches in comparison.by_method.items()
         ],
-        "agreements": [asdict(agreement) | {"methods": list(agreement.methods)} for agreement in comparison.agreements],
+        "agreements": [
+            AgreementJson(methods=list(agreement.methods), overlap=agreement.overlap, rbo=agreement.rbo)
+            for agreement in comparison.agreements
+        ],
     }
 
 
@@ -180,8 +186,9 @@ def to_csv(result: SearchResult, bundle: Bundle, query: str | None = None) -> st
     writer.writerow(CSV_COLUMNS)
     shown = result_json(result, bundle, query)
     for match in shown["matches"]:
-        row = [shown["query"] or "", match["rank"], match["id"], match["score"]]
-        row += [match["labels"][name] for name in LABELS]
+        labels = cast("Mapping[str, str]", match["labels"])
+        row: list[str | int | float] = [shown["query"] or "", match["rank"], match["id"], match["score"]]
+        row += [labels[name] for name in LABELS]
         row += [shown["method"], shown["match"], shown["bundle"]["title"] or "", shown["bundle"]["revision"]]
         writer.writerow([_harmless(cell) for cell in row])
     return file.getvalue()
@@ -202,17 +209,15 @@ def write_result(result: SearchResult, bundle: Bundle, path: str | os.PathLike, 
     path = Path(path)
     if path.suffix not in FORMATS:
         raise CbirError(f"expected a file named *{' or *'.join(FORMATS)}, got {path.name!r}")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, delete=False) as file:
-        file.write(FORMATS[path.suffix](result, bundle, query))
-    Path(file.name).chmod(0o644)
-    return Path(file.name).replace(path)
+    with replacing(path) as new:
+        new.write_text(FORMATS[path.suffix](result, bundle, query), encoding="utf-8", newline="")
+    return path
 
 
 def _options(result: SearchResult) -> OptionsJson:
     options = asdict(result.options)
-    return {"method": options.pop("method"), "match": options.pop("task")} | {
-        name: list(value) if isinstance(value, tuple) else value for name, value in options.items()
-    }
+    named = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+    return cast("OptionsJson", {"method": named.pop("method"), "match": named.pop("task"), **named})
 
 
 def _bundle(bundle: Bundle) -> BundleJson:
@@ -226,7 +231,7 @@ def _bundle(bundle: Bundle) -> BundleJson:
 
 
 def _match(match: Match) -> MatchJson:
-    return asdict(match)
+    return cast("MatchJson", asdict(match))
 
 
 def _harmless(cell: str | int | float) -> str | int | float:

@@ -297,7 +297,9 @@ class _Directory:
             raise ValueError("directory cut short")
         form = "HHQ8s" if self.is_big else "HHI4s"
         entries = (self._unpack(form, start + i * size) for i in range(n))
-        self.entries: dict[int, tuple[int, int, bytes]] = {tag: entry for tag, *entry in entries if entry[0] in _TYPES}
+        self.entries: dict[int, tuple[int, int, bytes]] = {
+            tag: (kind, count, value) for tag, kind, count, value in entries if kind in _TYPES
+        }
 
     def n_bytes(self, tag: int) -> int:
         """Size of a tag's values, as declared."""

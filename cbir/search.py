@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -21,7 +21,7 @@ from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS, TASKS, Task
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Similarity
+from cbir.similarity import SIMILARITIES, Similarity
 
 DEFAULT_TASK = "both"
 DEFAULT_K = 12
@@ -36,7 +36,7 @@ class SearchOptions:
     """What a search should do; all of it can be combined.
 
     Attributes:
-        method: a name in `SIMILARITIES` that the bundle has a model for.
+        method: a name in `SIMILARITIES` that the bundle has a model for; "" for the bundle's default.
         task: a name in `TASKS`.
         k: number of matches, at least 1; more than there are gives all.
         types: only items with one of these types; none for any. Applied before ranking: k matches come if k exist.
@@ -54,7 +54,7 @@ class SearchOptions:
         UnknownNameError: no such task.
     """
 
-    method: str = DEFAULT_METHOD
+    method: str = ""
     task: str = DEFAULT_TASK
     k: int = DEFAULT_K
     types: tuple[str, ...] = ()
@@ -297,6 +297,7 @@ class Retriever:
     def rank(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> SearchResult:
         """Ranks gallery items for a query; errors as in `search`."""
         self.check(options)
+        options = replace(options, method=self._method(options).name)
         start = time.perf_counter()
         gallery = self.gallery
         scores = self.scores(query, options)
@@ -373,10 +374,11 @@ class Retriever:
         return np.where(known != "", known, probable)
 
     def _method(self, options: SearchOptions) -> Similarity:
-        methods = {m.name: m for m in self.methods}
-        if options.method not in methods:
-            raise UnknownNameError("method", options.method, methods)
-        return methods[options.method]
+        methods = {method.name: method for method in self.methods}
+        name = options.method or self.bundle.default_method
+        if name not in methods:
+            raise UnknownNameError("method", name, methods)
+        return methods[name]
 
     def _gallery_codes(self, method: Similarity) -> np.ndarray:
         # Methods that encode alike share their codes: they hold the same attribute model.

@@ -271,7 +271,7 @@ def evaluate(
             "judge on: train with other seeds, and give these bundles as --others"
         )
     gallery, manifest, models = bundle.gallery, bundle.manifest, bundle.models
-    seed = manifest.seed
+    seed = manifest.seed or 0
     sides = two_sides(gallery, seed)
     scored = score_all(models, sides)
     reference = DEFAULT_METHOD if DEFAULT_METHOD in scored else next(iter(scored))
@@ -445,9 +445,9 @@ def _with_intervals(
         for task, by_query in found.by_query.items():
             sections["retrieval"][name][task] = {}
             for metric, column_values in by_query.items():
-                value, replicate = _mean(column_values), bootstrap_means(column_values, drawn)
-                sections["retrieval"][name][task][metric] = _figure(value, replicate, metric)
-                values[name, task, metric], replicates[name, task, metric] = value, replicate
+                mean, means = _mean(column_values), bootstrap_means(column_values, drawn)
+                sections["retrieval"][name][task][metric] = _figure(mean, means, metric)
+                values[name, task, metric], replicates[name, task, metric] = mean, means
             groups = {**sides.test_labels, **({"source": sources} if sources is not None else {})}
             sections["retrieval_by"][name][task] = {
                 by: _queries_by(by_query, names, drawn) for by, names in groups.items()
@@ -480,7 +480,7 @@ def _pairs_of_source(pairs: Pairs, sources: np.ndarray) -> dict[str, np.ndarray]
 
 def _queries_by(by_query: dict[str, np.ndarray], names: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
     counted = ~np.isnan(by_query["map"])
-    found = {}
+    found: dict[str, Any] = {}
     for name in np.unique(names[names != ""]).tolist():
         mine = (names == name) & counted
         if mine.sum() >= LEAST_GROUP:
@@ -497,8 +497,8 @@ def _differences(
     replicates: dict[tuple[str, str, str], np.ndarray],
     reference: str,
 ) -> dict[str, Any]:
-    def compared(other: str, *key: str) -> dict[str, float]:
-        mine, theirs = (reference, *key), (other, *key)
+    def compared(other: str, task: str, metric: str) -> dict[str, float]:
+        mine, theirs = (reference, task, metric), (other, task, metric)
         return difference(values[mine] - values[theirs], replicates[mine] - replicates[theirs])
 
     others = [name for name in scored if name != reference]

@@ -6,11 +6,11 @@ Settings that are as at the start are left out. An upload has no id: its address
 """
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from cbir.errors import CbirError
 from cbir.search import DEFAULT_K, DEFAULT_TASK, SearchOptions
-from cbir.similarity import DEFAULT_METHOD
 
 FLAGS = ("other_colors", "least_similar", "hide_near_duplicates")  # of `SearchOptions`
 MAX_K = 60  # pictures on one page
@@ -34,7 +34,7 @@ class Asked:
     """
 
     id: str = ""
-    method: str = DEFAULT_METHOD
+    method: str = ""
     match: str = DEFAULT_TASK
     k: int = DEFAULT_K
     type: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Asked:
             CbirError: k or weight is no number in its range.
         """
         given = parse_qs(text.removeprefix("?").partition("#")[0])
-        values = {
+        values: dict[str, Any] = {
             f.name: given[f.name] if isinstance(getattr(start, f.name), list) else given[f.name][-1]
             for f in fields(start)
             if f.name in given

@@ -5,7 +5,7 @@ clients read the docstrings too.
 """
 
 from dataclasses import asdict, dataclass
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from gradio import FileData
 
@@ -15,7 +15,6 @@ from cbir.explain import HeatMap, explain
 from cbir.export import ComparisonJson, LabelsJson, MatchJson, ResultJson, comparison_json, result_json
 from cbir.labels import TASKS
 from cbir.search import DEFAULT_K, DEFAULT_TASK, Crop, Photo, Retriever, SearchOptions, SearchResult
-from cbir.similarity import DEFAULT_METHOD
 from cbir.ui.errors import clear_errors
 from cbir.ui.fetch import fetch_image
 from cbir.ui.handlers import checked_batch, checked_seed, upload_path
@@ -33,7 +32,7 @@ class FoundJson(MatchJson):
 class SearchJson(ResultJson):
     """Answer of a search; `query_id` is null when the query was a photo, or several."""
 
-    matches: list[FoundJson]
+    matches: list[FoundJson]  # type: ignore[misc]  # each match with its thumbnail
 
 
 class BatchItemJson(TypedDict):
@@ -131,7 +130,7 @@ class Endpoints:
         self,
         image: FileData | None = None,
         image_url: str = "",
-        method: str = DEFAULT_METHOD,
+        method: str = "",
         match: str = DEFAULT_TASK,
         k: int = DEFAULT_K,
         types: list[str] | None = None,
@@ -147,7 +146,7 @@ class Endpoints:
         Args:
             image: the photo; from Python `gradio_client.handle_file(path)`.
             image_url: address of the photo instead, http or https, on a public host.
-            method: a name from /methods.
+            method: a name from /methods; empty for the default that it names.
             match: what should agree: "type", "color" or "both".
             k: number of results, at least 1; more than there are gives all.
             types: only pictures with one of these types, as /facets lists them; none for any.
@@ -170,7 +169,7 @@ class Endpoints:
     def search_by_id(
         self,
         id: str,
-        method: str = DEFAULT_METHOD,
+        method: str = "",
         match: str = DEFAULT_TASK,
         k: int = DEFAULT_K,
         types: list[str] | None = None,
@@ -184,7 +183,7 @@ class Endpoints:
 
         Args:
             id: id of the picture, as in the matches of a search or from /random.
-            method: a name from /methods.
+            method: a name from /methods; empty for the default that it names.
             match: what should agree: "type", "color" or "both".
             k: number of results, at least 1; more than there are gives all.
             types: only pictures with one of these types, as /facets lists them; none for any.
@@ -205,7 +204,7 @@ class Endpoints:
         self,
         images: list[FileData] | None = None,
         ids: list[str] | None = None,
-        method: str = DEFAULT_METHOD,
+        method: str = "",
         match: str = DEFAULT_TASK,
         k: int = DEFAULT_K,
         types: list[str] | None = None,
@@ -220,7 +219,7 @@ class Endpoints:
         Args:
             images: photos of one garment, or of several that the result should resemble.
             ids: ids of pictures of the catalogue to search with as well.
-            method: a name from /methods.
+            method: a name from /methods; empty for the default that it names.
             match: what should agree: "type", "color" or "both".
             k: number of results, at least 1; more than there are gives all.
             types: only pictures with one of these types, as /facets lists them; none for any.
@@ -242,7 +241,7 @@ class Endpoints:
     def search_many(
         self,
         images: list[FileData],
-        method: str = DEFAULT_METHOD,
+        method: str = "",
         match: str = DEFAULT_TASK,
         k: int = DEFAULT_K,
         types: list[str] | None = None,
@@ -256,7 +255,7 @@ class Endpoints:
 
         Args:
             images: at most 64 photos.
-            method: a name from /methods.
+            method: a name from /methods; empty for the default that it names.
             match: what should agree: "type", "color" or "both".
             k: number of results, at least 1; more than there are gives all.
             types: only pictures with one of these types, as /facets lists them; none for any.
@@ -326,10 +325,12 @@ class Endpoints:
         Returns:
             The matches of each method, and the agreement of every two.
         """
-        options = _options(
-            DEFAULT_METHOD, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates
-        )
-        photos, name = ([], None) if id and not image and not image_url else self._photo(image, image_url)
+        options = _options("", match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
+        photos: list[Photo] = []
+        name = None
+        if image or image_url or not id:
+            photo, name = self._photo(image, image_url)
+            photos = [photo]
         query = self.retriever.query(photos, ids=[id] if id else [], crop=_crop(crop))
         return comparison_json(compare(self.retriever, query, options), self.retriever.bundle, name)
 
@@ -358,7 +359,7 @@ class Endpoints:
             "id": id,
             "query_id": query_id or None,
             "sentence": " ".join(words.because(label, evidence) for label, evidence in found.evidence.items()),
-            "evidence": {label: EvidenceJson(**asdict(evidence)) for label, evidence in found.evidence.items()},
+            "evidence": {label: cast("EvidenceJson", asdict(evidence)) for label, evidence in found.evidence.items()},
             "likeness": found.likeness,
             "query_map": _heat_map(found.query_map),
             "item_map": _heat_map(found.item_map),
@@ -377,7 +378,7 @@ class Endpoints:
         return {
             "seed": seed,
             "id": item_id,
-            "labels": gallery.labels_of(gallery.row(item_id)),
+            "labels": cast("LabelsJson", gallery.labels_of(gallery.row(item_id))),
             "thumbnail": self.thumbnails.url(item_id),
         }
 
@@ -400,17 +401,17 @@ class Endpoints:
 
     def _answer(self, result: SearchResult, name: str | None = None) -> SearchJson:
         answer = result_json(result, self.retriever.bundle, name)
-        matches = [FoundJson(**match, thumbnail=self.thumbnails.url(match["id"])) for match in answer["matches"]]
-        return SearchJson(**{**answer, "matches": matches})
+        matches = [{**match, "thumbnail": self.thumbnails.url(match["id"])} for match in answer["matches"]]
+        return cast("SearchJson", {**answer, "matches": matches})
 
-    def _photo(self, image: FileData | None, image_url: str) -> tuple[Photo, str | None]:
+    def _photo(self, image: object, image_url: str) -> tuple[Photo, str | None]:
         """The photo of a call, and what it is called."""
         if image and image_url:
             raise CbirError("expected a photo or its address, got both: give one")
         if image_url:
             return fetch_image(image_url), image_url
         path = upload_path(image, self.thumbnails)
-        return path, image.get("orig_name")
+        return path, cast("dict[str, Any]", image).get("orig_name")
 
 
 def _options(
@@ -425,12 +426,20 @@ def _options(
     hide_near_duplicates: bool,
 ) -> SearchOptions:
     return SearchOptions(
-        method, match, k, types or (), colors or (), weight, other_colors, least_similar, hide_near_duplicates
+        method,
+        match,
+        k,
+        tuple(types or ()),
+        tuple(colors or ()),
+        weight,
+        other_colors,
+        least_similar,
+        hide_near_duplicates,
     )
 
 
 def _crop(edges: list[float] | None) -> Crop | None:
-    return tuple(edges) if edges else None  # whether these are four, `crop_image` says
+    return cast("Crop", tuple(edges)) if edges else None  # whether these are four, `crop_image` says
 
 
 def _heat_map(heat: HeatMap | None) -> HeatMapJson | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 import numpy as np
@@ -17,7 +17,9 @@ from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
 from cbir.labels import LABELS, TASKS
+from cbir.map import GalleryMap
 from cbir.search import Crop, Query, Retriever
+from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
 from cbir.ui.address import FLAGS, Asked, crop_of
 from cbir.ui.errors import clear_errors
@@ -154,7 +156,8 @@ class Handlers:
         return read
 
     def _facets(self, asked: Asked, words: Words) -> tuple[Any, Any]:
-        return tuple(gr.update(choices=self.filter_choices(label, asked, words)) for label in LABELS)
+        types, colors = (gr.update(choices=self.filter_choices(label, asked, words)) for label in LABELS)
+        return types, colors
 
     def filter_choices(self, label: str, asked: Asked, words: Words) -> list[tuple[str, str]]:
         """Values of a label, each with the number of pictures that it would leave."""
@@ -162,7 +165,7 @@ class Handlers:
         return [(f"{words.noun(name)} ({words.number(n)})", name) for name, n in counts.items()]
 
     def _asking(self, values: Sequence[object]) -> Asking:
-        photo, more, crop, method, match, k, types, colors, weight, also = values
+        photo, more, crop, method, match, k, types, colors, weight, also = cast("Sequence[Any]", values)
         path = upload_path(photo, self.thumbnails) if photo else None
         item_id = self.thumbnails.id_at(path) or "" if path else ""
         asked = Asked(item_id, method, match, k, types or [], colors or [], weight, also or [], crop or "")
@@ -253,7 +256,10 @@ class Handlers:
         """What the open tab shows -> comparison, map, report; the others stay as they are."""
         asking, words = self._asking(values), Words.of(request)
         views_of = {"compare": self._comparison, "map": self._map, "report": self._report}
-        return tuple(view(asking, words) if name == tab else gr.skip() for name, view in views_of.items())
+        comparison, map_, report_ = (
+            view(asking, words) if name == tab else gr.skip() for name, view in views_of.items()
+        )
+        return comparison, map_, report_
 
     def _comparison(self, asking: Asking, words: Words) -> str:
         if not (asking.path or asking.more):
@@ -279,7 +285,8 @@ class Handlers:
 
     def _places(self, features: Features) -> np.ndarray:
         bundle = self.retriever.bundle
-        return bundle.map.positions(features, bundle.attributes)
+        gallery_map, attributes = cast("GalleryMap", bundle.map), cast("AttributeModel", bundle.attributes)
+        return gallery_map.positions(features, attributes)  # the tab is there only where both are
 
     @cached_property
     def _gallery_places(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from gradio.routes import App
@@ -47,7 +47,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
                 photo = gr.Image(
                     label=I18N("photo"),
                     alt_text=words("photo_alt"),
-                    placeholder=I18N("photo_placeholder"),
+                    placeholder=cast("str", I18N("photo_placeholder")),  # translated in the browser
                     type="filepath",
                     image_mode=None,
                     sources=["upload", "clipboard", "webcam"],
@@ -156,7 +156,7 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
     return demo.queue(api_open=False, max_size=WAITING_AT_MOST)
 
 
-def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
+def launch(demo: gr.Blocks, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 - whatever Gradio takes
     """Start the server with the app's look and limits, for agents too where `mcp` is installed.
 
     `options` go to `gr.Blocks.launch`.

@@ -113,7 +113,7 @@ def _curves(report: Report, words: Words) -> str:
 
 def _scores(report: Report, words: Words) -> str:
     keys = "".join(f"<span class='key {name}'>{words(f'report_{name}')}</span>" for name in ("same", "different"))
-    parts = []
+    parts: list[str] = []
     for name in report["histograms"]:
         charts = []
         for column in LABELS:

@@ -8,6 +8,7 @@ names themselves, and those of similarity methods live in their registry; anothe
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ class Words:
         """The title of a bundle, where the language knows it."""
         return LANGUAGES[self.language].get(f"bundle.{title}", title)
 
-    def garment(self, labels: dict[str, str]) -> str:
+    def garment(self, labels: Mapping[str, str]) -> str:
         """Labels as one says them, e.g. "blue shirt", "camisa azul"; empty when unknown."""
         color, type_ = labels.get("color", ""), labels.get("type", "")
         if self.language != "pt":

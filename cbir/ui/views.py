@@ -19,6 +19,7 @@ from cbir.search import SearchOptions, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.texts import Words
+from cbir.version import __version__
 
 MAP_SIDE = 1000  # units of the drawing
 # Points are in the color they stand for; one that is not named here is drawn in grey.
@@ -31,7 +32,9 @@ POINTS = {
 def heading(bundle: Bundle, words: Words) -> str:
     """Title, tagline and what is searched."""
     pictures = words("pictures", n=words.number(len(bundle.gallery)))
-    facts = " · ".join(filter(None, [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name]))
+    facts = " · ".join(
+        filter(None, [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name, f"v{__version__}"])
+    )
     return f"<h1>{words('title')}</h1><p>{words('tagline')}</p><p class='facts'>{escape(facts)}</p>"
 
 
