@@ -2,12 +2,15 @@
 
 import contextlib
 import io
+import re
 import struct
 import sys
+import threading
 
 import pytest
 from PIL import Image
 
+from cbir import images
 from cbir.errors import ImageError
 from cbir.headers import exif_orientation, read
 from cbir.images import load_image
@@ -97,6 +100,34 @@ def test_jpegs_that_no_browser_shows_are_refused(marker):
     data = encoded(photo(), "JPEG").replace(b"\xff\xc0", bytes([0xFF, marker]))
     with pytest.raises(ImageError, match="is not one of them"):
         load_image(data)
+
+
+# --- small files, large pictures
+
+
+def test_what_takes_too_much_is_refused(tmp_path):
+    loaded = answers(bombs.REFUSED_FOR_SIZE, tmp_path)
+    reasons = ("opens fast", "at most 64 megapixels")
+    assert {name: answer for name, answer in loaded.items() if not any(reason in answer for reason in reasons)} == {}
+
+
+def test_what_is_as_large_as_may_be_is_read(tmp_path):
+    loaded = answers(bombs.TAKEN, tmp_path, 120)
+    assert {name: answer for name, answer in loaded.items() if not re.fullmatch(r"\d+ x \d+", answer)} == {}
+
+
+def test_large_photos_are_decoded_one_at_a_time(monkeypatch):
+    lock = threading.Lock()
+    monkeypatch.setattr(images, "_LARGE", lock)
+    monkeypatch.setattr(images, "SMALL_MEMORY", 2**20)
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (load_image(bombs.flat_png(1000, 1000)), done.set()))
+    with lock:
+        thread.start()
+        assert load_image(bombs.flat_png(100, 100)).size == (100, 100)
+        assert not done.wait(0.2)
+    assert done.wait(10)
+    thread.join()
 
 
 # --- orientation
