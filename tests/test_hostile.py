@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import struct
 import sys
@@ -21,6 +22,7 @@ from tests.test_images import assert_close, pixel
 if sys.platform != "linux":
     pytest.skip("limits a process as Linux does", allow_module_level=True)
 
+from tests.fuzz_images import fuzz
 from tests.limited import MAX_MB, load_all
 
 
@@ -183,3 +185,17 @@ def test_every_cut_of_a_file_is_read_or_refused(format):
     for length in range(len(data)):
         with contextlib.suppress(ImageError):
             load_image(data[:length])
+
+
+# --- chance
+
+
+def test_mutants_of_photos_and_bombs_are_read_or_refused():
+    counts = fuzz(int(os.environ.get("CBIR_FUZZ", 1000)), max_seconds=60)
+    assert counts["is read"] > 100
+    assert counts["is damaged or cut short"] > 100
+
+
+def test_the_fuzzer_names_the_mutant_that_took_too_long():
+    with pytest.raises(AssertionError, match=r"seed 5, mutant 7: (.|\n)*took 0\.0 s"):
+        fuzz(3, seed=5, first=7, max_seconds=0)
