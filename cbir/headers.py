@@ -255,13 +255,13 @@ def _png(data: bytes) -> Readable:
     n_bits = channels * bit_depth
     too_slow = f"has {width} x {height} pixels of {n_bits} bits" if width * height * n_bits // 8 > MAX_PNG_BYTES else ""
     memory = width * height * (4 if channels > 1 else 2 if bit_depth == 16 else 1) + 3 * 8 * width
-    chunks = [(kind, [body]) for kind, body in kept.items()]
+    chunks: list[tuple[bytes, list[bytes]]] = [(kind, [body]) for kind, body in kept.items()]
     png = [data[:8]]
-    for kind, parts in (*chunks, (b"IDAT", pixels), (b"IEND", [])):
-        crc = zlib.crc32(kind)
+    for name, parts in (*chunks, (b"IDAT", pixels), (b"IEND", [])):
+        checksum = zlib.crc32(name)
         for part in parts:
-            crc = zlib.crc32(part, crc)
-        png += [sum(map(len, parts)).to_bytes(4), kind, *parts, crc.to_bytes(4)]
+            checksum = zlib.crc32(part, checksum)
+        png += [sum(map(len, parts)).to_bytes(4), name, *parts, checksum.to_bytes(4)]
     return Readable("PNG", b"".join(png), (width, height), memory, too_slow, orientation, bit_depth, profile)
 
 
@@ -425,7 +425,7 @@ class _Directory:
         head += self.data[4:8] if self.is_big else b""
         start = len(self.data) + len(self.data) % 2
         head += struct.pack(self.order + ("Q" if self.is_big else "I"), start)
-        parts = [head, memoryview(self.data)[len(head) :], bytes(len(self.data) % 2)]
+        parts: list[bytes | memoryview] = [head, memoryview(self.data)[len(head) :], bytes(len(self.data) % 2)]
         parts.append(struct.pack(self.order + ("Q" if self.is_big else "H"), len(tags)))
         parts += (struct.pack(self.order + form, tag, *self.entries[tag]) for tag in tags)
         return b"".join([*parts, bytes(size)])

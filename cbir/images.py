@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from math import ceil, floor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -206,12 +207,13 @@ def _small(image: Image.Image, bit_depth: int) -> Image.Image:
     """
     size = _fitting(image.size, MAX_SIDE)
     # The slow filter begins at twice the size, as by Pillow's `reducing_gap`, which does nothing where there is alpha.
-    factors = tuple(int(full / small / 2) or 1 for full, small in zip(image.size, size, strict=True))
+    factors = (int(image.width / size[0] / 2) or 1, int(image.height / size[1] / 2) or 1)
     levels = _levels(image)
     if factors == (1, 1):
         plain = _plain_mode(image, bit_depth, levels)
         return plain if plain.size == size else plain.resize(size, Resampling.LANCZOS)
-    whole, top = None, 0
+    whole: Image.Image | None = None
+    top = 0
     for band in _bands(image, factors[1]):
         plain = _plain_mode(band, bit_depth, levels)
         reduced = plain.convert(_PREMULTIPLIED.get(plain.mode, plain.mode)).reduce(factors)
@@ -219,7 +221,7 @@ def _small(image: Image.Image, bit_depth: int) -> Image.Image:
         whole.paste(reduced, (0, top))
         top += reduced.height
     box = (0, 0, image.width / factors[0], image.height / factors[1])
-    small = whole.resize(size, Resampling.LANCZOS, box)
+    small = cast("Image.Image", whole).resize(size, Resampling.LANCZOS, box)  # there is at least one band
     return next((small.convert(mode) for mode, other in _PREMULTIPLIED.items() if other == small.mode), small)
 
 

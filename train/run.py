@@ -25,6 +25,7 @@ from cbir.features.backbone import BACKBONES, BATCH_SIZE, Backbone, load_backbon
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
+from cbir.report import Report
 from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
 from train.data.dataset import counts, read_dataset
@@ -140,7 +141,7 @@ def train(config: Config) -> Bundle:
     labels = {name: column[~is_test] for name, column in fit_labels.items()}
     models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
-    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
+    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["fit"].values())), config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
     if config.tune_color:
         manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))
@@ -221,7 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     config = parse_args(argv)
     bundle = train(config)
-    print(tables(bundle.report or {}))
+    print(tables(cast("Report", bundle.report)))
     print(f"\nwrote {config.out}: {len(bundle.gallery):,} photos; see it with: python app.py --bundle {config.out}")
     if config.push:
         print_published(publish(config.out, config.push, config.public))

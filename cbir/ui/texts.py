@@ -2,8 +2,9 @@
 
 The words are in `locales/<language>.json`, by key. Gradio translates what stands on its own components (`I18N`); what
 the server says follows the browser's first language (`Words.of`). English names of types, colors and bundles are the
-names themselves, and those of similarity methods live in their registry; another language has keys "noun.<name>",
-"bundle.<title>", "method.<name>" and "method.<name>.explanation" for them.
+names themselves, and those of similarity methods live in their registry, texts of a report's tables in
+`cbir.report_tables`; another language has keys "noun.<name>", "bundle.<title>", "method.<name>",
+"method.<name>.explanation" and "table.<name>" for them.
 """
 
 import json
@@ -15,6 +16,8 @@ from pathlib import Path
 import gradio as gr
 
 from cbir.explain import Evidence
+from cbir.report import Estimate, Spread
+from cbir.report_tables import Cell, Share, Text
 
 LOCALES = Path(__file__).with_name("locales")
 LANGUAGES: dict[str, dict[str, str]] = {
@@ -78,6 +81,34 @@ class Words:
     def explanation(self, name: str, english: str) -> str:
         """The line that explains a similarity method."""
         return LANGUAGES[self.language].get(f"method.{name}.explanation", english)
+
+    def text(self, text: Text | str) -> str:
+        """A text of a report's tables, which has its English with it; one that is not translated stays as it is."""
+        if isinstance(text, str):
+            return text
+        values = {name: self.cell(value) for name, value in text.values.items()}
+        return LANGUAGES[self.language].get(text.key, text.english).format(**values)
+
+    def cell(self, value: Cell) -> str:
+        """A cell of a report's table."""
+        match value:
+            case None:
+                return self.decimal(None)
+            case str() | Text():
+                return self.text(value)
+            case int():
+                return self.number(value)
+            case float():
+                return self.decimal(value)
+            case Share():
+                return self.percent(value.value)
+            case Estimate():
+                return self.decimal(value.value)
+            case Spread():
+                deviation = "" if value.deviation is None else f" ± {self.decimal(value.deviation)}"
+                return self.decimal(value.mean) + deviation
+            case tuple():
+                return " / ".join(map(self.cell, value))
 
     def because(self, label: str, evidence: Evidence) -> str:
         """Whether a query and an item agree, e.g. "Same type: almost certainly (97 %), both look like shirt."."""
