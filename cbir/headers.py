@@ -9,7 +9,7 @@ orientation itself, and tells what decoding would take. Nothing here decodes a p
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_PARTS = 100_000  # segments, chunks, blocks, strips or tiles of a file; ordinary files of 25 MB have some thousands
@@ -255,9 +255,10 @@ def _png(data: bytes) -> Readable:
     n_bits = channels * bit_depth
     too_slow = f"has {width} x {height} pixels of {n_bits} bits" if width * height * n_bits // 8 > MAX_PNG_BYTES else ""
     memory = width * height * (4 if channels > 1 else 2 if bit_depth == 16 else 1) + 3 * 8 * width
-    chunks: list[tuple[bytes, list[bytes]]] = [(kind, [body]) for kind, body in kept.items()]
+    chunks: list[tuple[bytes, Sequence[bytes | memoryview]]] = [(kind, [body]) for kind, body in kept.items()]
+    chunks += [(b"IDAT", pixels), (b"IEND", [])]
     png = [data[:8]]
-    for name, parts in (*chunks, (b"IDAT", pixels), (b"IEND", [])):
+    for name, parts in chunks:
         checksum = zlib.crc32(name)
         for part in parts:
             checksum = zlib.crc32(part, checksum)
