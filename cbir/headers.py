@@ -257,7 +257,7 @@ def _png(data: bytes) -> Readable:
     memory = width * height * (4 if channels > 1 else 2 if bit_depth == 16 else 1) + 3 * 8 * width
     chunks: list[tuple[bytes, Sequence[bytes | memoryview]]] = [(kind, [body]) for kind, body in kept.items()]
     chunks += [(b"IDAT", pixels), (b"IEND", [])]
-    png = [data[:8]]
+    png: list[bytes | memoryview] = [data[:8]]
     for name, parts in chunks:
         checksum = zlib.crc32(name)
         for part in parts:
