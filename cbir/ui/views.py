@@ -15,7 +15,7 @@ from cbir.compare import Comparison
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
-from cbir.search import SearchOptions, SearchResult
+from cbir.search import SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.texts import Words
@@ -63,20 +63,17 @@ def captions(result: SearchResult, words: Words) -> list[str]:
     ]
 
 
-def found(
-    result: SearchResult, options: SearchOptions, gallery: Gallery, picture: str, files: dict[str, str], words: Words
-) -> str:
+def found(result: SearchResult, gallery: Gallery, picture: str, files: dict[str, str], words: Words) -> str:
     """The line above the results.
 
     Args:
         result: what was found.
-        options: what was asked.
         gallery: what was searched.
         picture: address of the query's picture.
         files: name of a file -> its text, for links that save it.
         words: the language.
     """
-    title = words("found_far" if options.least_similar else "found", n=len(result.matches))
+    title = words("found_far" if result.options.least_similar else "found", n=len(result.matches))
     if not result.matches:
         title = words("nothing")
     elif result.query_id is not None:
