@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from cbir.errors import DataError
 from cbir.files import cache_root, replacing
@@ -187,7 +187,7 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
     paths = []
     for member in members:
         with archive.open(member) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(cast("io.BufferedIOBase", file), "sha256").hexdigest()
         suffix = PurePosixPath(member.filename).suffix.lower()
         target = cache_root().absolute() / "photos" / digest[:2] / (digest + suffix)
         if not target.exists():

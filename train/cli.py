@@ -1,15 +1,16 @@
 """What every training script's `if __name__ == "__main__"` does."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from cbir.errors import CbirError
+from cbir.files import replacing
 
 
-def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run `main` and exit with what it returns; with 2 and one line on stderr where the user can mend it.
+def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> NoReturn:
+    """Runs `main` and exits with what it returns; with 2 and one line on stderr where the user can mend it.
 
     Args:
         main: takes the arguments (None: those of the process), returns an exit status.
@@ -38,6 +39,5 @@ def write_section(path: Path, name: str, text: str) -> None:
         raise CbirError(
             f"expected {start} and {end} in {path}, got at most one of them: add them where the text should go"
         )
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(f"{before}{start}\n{text.strip()}\n{end}{after}", encoding="utf-8")
-    new.replace(path)
+    with replacing(path) as new:
+        new.write_text(f"{before}{start}\n{text.strip()}\n{end}{after}", encoding="utf-8")

@@ -18,7 +18,6 @@ Every photo becomes a row: `id` (unique; the path within the data), `image` (und
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from train.cli import run_main
@@ -42,7 +41,7 @@ def format_counts(table: dict[str, dict[str, int]]) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m train.prepare_data", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder, zip or Hub dataset id (user/name)")

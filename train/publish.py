@@ -32,7 +32,7 @@ def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False
         HubError: the repository holds something else, or the Hub refuses; HubUnreachableError: it does not answer.
     """
     bundle = load_bundle(folder)
-    files = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
+    files: dict[str, Path | bytes] = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
     owned = owned_by_manifest(FORMAT)
     commit = upload(repo, "model", files, owned, f"Bundle {bundle.manifest.title}", not public, dry_run)
     return f"{repo}@{commit}" if commit else None

@@ -50,9 +50,10 @@ def _docker_readme() -> bytes:
     from huggingface_hub import SpaceCard
 
     card = SpaceCard((ROOT / "README.md").read_text(encoding="utf-8"))
-    card.data.sdk, card.data.app_port = "docker", PORT
-    for name in ("sdk_version", "python_version", "app_file", "preload_from_hub"):  # for Gradio
-        setattr(card.data, name, None)
+    changes = {"sdk": "docker", "app_port": PORT}
+    changes |= dict.fromkeys(("sdk_version", "python_version", "app_file", "preload_from_hub"))  # for Gradio
+    for name, value in changes.items():
+        setattr(card.data, name, value)
     return str(card).encode()
 
 
@@ -71,14 +72,14 @@ def check_front_matter(readme: Path = ROOT / "README.md") -> None:
         settings = metadata_load(readme) or {}
     except (ValueError, yaml.YAMLError) as error:
         raise HubError(f"{readme}: expected YAML between two lines of ---, got {error}") from error
-    gradio = re.search(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    (gradio,) = re.findall(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     rules: dict[str, tuple[str, Callable[[object], bool]]] = {
         "title": ("a text", lambda value: isinstance(value, str) and bool(value)),
         "emoji": ("an emoji", lambda value: isinstance(value, str) and bool(value) and not value.isascii()),
         "colorFrom": (f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
         "colorTo": (f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
         "sdk": ("gradio", lambda value: value == "gradio"),
-        "sdk_version": (f"{gradio[1]} as in requirements.txt", lambda value: value == gradio[1]),
+        "sdk_version": (f"{gradio} as in requirements.txt", lambda value: value == gradio),
         "python_version": ('"3.11", quoted', lambda value: value == "3.11"),
         "app_file": ("one of the Space's files", lambda value: value in APP_FILES),
         "short_description": (
@@ -121,15 +122,16 @@ def deploy(
         if name is None:
             raise HubError(f"expected a bundle as user/repo or user/repo@revision, got {bundle!r}")
         hub.check_reachable()
-        info = hub.translate_errors(lambda: api.model_info(name[0], revision=name[1]), bundle)
-        pinned = f"{name[0]}@{info.sha}"
+        bundle_repo, revision = name
+        info = hub.translate_errors(lambda: api.model_info(bundle_repo, revision=revision), bundle)
+        pinned = f"{bundle_repo}@{info.sha}"
     sdk = "docker" if docker else "gradio"
     commit = upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", not public, dry_run, sdk)
     if pinned:
         print(f"variable {VARIABLE}={pinned}")
         if info.private:
             page = f"{hub.endpoint()}/spaces/{repo}/settings"
-            print(f"{name[0]} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
+            print(f"{bundle_repo} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
     if commit and pinned:
         hub.translate_errors(lambda: api.add_space_variable(repo, VARIABLE, pinned), repo)
     return commit

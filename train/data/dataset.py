@@ -177,16 +177,22 @@ def _labels_of_columns(split: datasets.Dataset, source: str) -> tuple[list[str],
     """Colors and types, by the columns of these names, else by one column "label" of class names."""
     unknown = [""] * len(split)
     if "color" in split.column_names or "type" in split.column_names:
-        columns = (_words(split, name, source) if name in split.column_names else unknown for name in ("color", "type"))
-        return tuple(columns)
+        colors, types = (
+            _words(split, name, source) if name in split.column_names else unknown for name in ("color", "type")
+        )
+        return colors, types
     if "label" not in split.column_names:
         raise DataError(
             f"expected the columns color and type, or label, in {source!r}, "
             f"got {', '.join(split.column_names)}: rename them"
         )
     names = _words(split, "label", source)
-    classes = {name: ("", "") if name == "" else parse_class(name) for name in set(names)}
-    strange = sorted(name for name, labels in classes.items() if labels is None)
+    classes, strange = {"": ("", "")}, []
+    for name in sorted(set(names) - {""}):
+        if (labels := parse_class(name)) is None:
+            strange.append(name)
+        else:
+            classes[name] = labels
     if strange:
         raise DataError(
             f"expected labels such as black_dress in {source!r}, got {', '.join(strange[:5])}: "

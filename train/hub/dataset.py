@@ -97,13 +97,13 @@ def write_repo(
     for row in rows:
         for label in LABELS:
             row[label] = classes[label].index(row[label]) if row[label] else None
-    files: dict[str, Path | bytes] = {}
+    shards: dict[str, Path] = {}
     counts = {}
     for split, wanted in zip(SPLITS, (False, True), strict=True):
         chosen = [row for row, test in zip(rows, is_test, strict=True) if test == wanted]
         counts[split] = len(chosen)
         for path in _write_shards(chosen, features, folder / "data", split):
-            files[f"data/{path.name}"] = path
+            shards[f"data/{path.name}"] = path
     manifest = {
         "format": FORMAT,
         "source": name,
@@ -113,9 +113,10 @@ def write_repo(
         "unreadable": unreadable,
         "files": {
             file: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
-            for file, path in files.items()
+            for file, path in shards.items()
         },
     }
+    files: dict[str, Path | bytes] = dict(shards)
     files[MANIFEST] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     files[CARD] = _card(rows, is_test, classes, manifest, license).encode()
     return files

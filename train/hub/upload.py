@@ -195,6 +195,7 @@ def _commit(plan: Plan, message: str, sdk: str | None) -> str:
     api = HfApi(endpoint=hub.endpoint())
     if plan.head is None:
         api.create_repo(plan.repo, repo_type=plan.kind, private=plan.private, space_sdk=sdk, exist_ok=True)
+    operations: list[CommitOperationAdd | CommitOperationDelete]
     operations = [CommitOperationAdd(name, content) for name, content in sorted(plan.send.items())]
     operations += [CommitOperationDelete(name) for name in plan.delete]
     # With its parent named, the commit fails rather than mix with one that somebody else makes meanwhile.
