@@ -1,4 +1,4 @@
-# The app in a container: see README, "In a container".
+# The app in a container: see docs/deploy.md.
 FROM python:3.11-slim-bookworm
 
 WORKDIR /app

@@ -20,7 +20,7 @@ from cbir.features.color_descriptor import describe_color
 from cbir.images import load_image
 from cbir.search import Query, Retriever, SearchOptions
 from train.cli import run_main
-from train.evaluation.markdown import markdown
+from train.evaluation.markdown import markdown_table
 
 
 def milliseconds(work: Callable[[int], object], repeats: int) -> float:
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         times = {name: milliseconds(work, args.repeats) for name, work in works.items()}
     rows = [[name, f"{value:.1f}", f"{value / times['backbone']:.2f}"] for name, value in times.items()]
     title = f"Medians of {args.repeats}, one thread, {backbone.name}, gallery of {len(gallery):,}"
-    print(markdown(title, ["part", "ms", "ratio to the backbone"], rows))
+    print(f"{title}:\n\n{markdown_table(['part', 'ms', 'ratio to the backbone'], rows)}")
     return 0
 
 

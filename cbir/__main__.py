@@ -18,9 +18,9 @@ from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.doctor import PROBLEM, examine, report
 from cbir.errors import CbirError
 from cbir.export import to_csv, to_json, write_result
-from cbir.labels import TASKS
-from cbir.search import DEFAULT_K, DEFAULT_TASK, Retriever, SearchOptions, SearchResult
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES
+from cbir.options import OPTIONS, Option, SearchOptions
+from cbir.search import Retriever, SearchResult
+from cbir.version import __version__
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cbir", description=__doc__.partition("\n")[0])
+    parser.add_argument("--version", action="version", version=f"apparel-cbir {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     search = commands.add_parser("search", help="find the garments that look most like a photo")
     doctor = commands.add_parser("doctor", help="check whether everything that the app needs works here")
@@ -45,15 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("photos", metavar="PHOTO", nargs="*", help="several are one query")
     search.add_argument("--id", dest="ids", metavar="ID", action="append", default=[], help="search with this item too")
     search.add_argument("--crop", type=float, nargs=4, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"), help="fractions")
-    search.add_argument("--method", default=DEFAULT_METHOD, help=f"{', '.join(SIMILARITIES)} (default: %(default)s)")
-    search.add_argument("--match", default=DEFAULT_TASK, help=f"{', '.join(TASKS)} (default: %(default)s)")
-    search.add_argument("--k", type=int, default=DEFAULT_K, help="number of results (default: %(default)s)")
-    search.add_argument("--type", dest="types", metavar="TYPE", action="append", default=[], help="only this type")
-    search.add_argument("--color", dest="colors", metavar="COLOR", action="append", default=[], help="only this color")
-    search.add_argument("--weight", type=float, help="of the color against the type, from 0 to 1")
-    search.add_argument("--other-colors", action="store_true", help="same type, other colors")
-    search.add_argument("--least-similar", action="store_true", help="least similar first")
-    search.add_argument("--hide-near-duplicates", action="store_true")
+    for option in OPTIONS:
+        _add_option(search, option)
     form = search.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print CSV")
@@ -61,18 +55,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    """Its value goes under the name of its parameter; None where it is not given."""
+    flag, name = f"--{option.short.replace('_', '-')}", option.parameter
+    if option.is_flag:
+        parser.add_argument(flag, dest=name, action="store_true", default=None, help=option.help)
+    elif option.is_list:
+        help = f"{option.help}; may be repeated"
+        parser.add_argument(flag, dest=name, action="append", metavar=option.short.upper(), help=help)
+    else:
+        choices = f": {', '.join(option.choices)}" if option.choices else ""
+        default = f" (default: {option.default})" if option.default else ""
+        kind = int if option.type is int else str if option.type is str else float
+        parser.add_argument(flag, dest=name, type=kind, metavar=flag[2:].upper(), help=option.help + choices + default)
+
+
 def _search(args: argparse.Namespace) -> int:
-    options = SearchOptions(
-        args.method,
-        args.match,
-        args.k,
-        tuple(args.types),
-        tuple(args.colors),
-        args.weight,
-        args.other_colors,
-        args.least_similar,
-        args.hide_near_duplicates,
-    )
+    options = SearchOptions.of(vars(args))
     bundle = open_bundle(args.bundle)
     if bundle.notice:
         print(bundle.notice, file=sys.stderr)

@@ -42,6 +42,7 @@ from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
 from cbir.map import GalleryMap
+from cbir.report import Report
 from cbir.similarity import SIMILARITIES, Models, Similarity
 from cbir.similarity.attributes import AttributeModel
 from cbir.storage import Flat, build, flatten
@@ -135,7 +136,7 @@ class Bundle:
         manifest: what made it.
         familiarity: tells photos of clothes from others; None where that was not fitted.
         map: places photos on a map; None where that was not fitted.
-        report: how good the methods are, as `train.evaluate` writes it; None where they were not evaluated.
+        report: how good the methods are; None where they were not evaluated.
         color_network: tells colors, beside the color descriptor; None where none was tuned.
         notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
         repo: `user/repo` on the Hub that it came from; None for one that did not.
@@ -147,7 +148,7 @@ class Bundle:
     manifest: Manifest
     familiarity: Familiarity | None = None
     map: GalleryMap | None = None
-    report: dict[str, Any] | None = None
+    report: Report | None = None
     color_network: ColorNetwork | None = None
     notice: str | None = None
     repo: str | None = None
@@ -281,7 +282,7 @@ def _load(folder: Path, repo: str | None = None) -> Bundle:
         gallery = _read_gallery(folder)
         parts = _read_parts(folder, manifest["parts"], manifest["files"])
         made = build(Manifest, manifest)
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8")) if REPORT in manifest["files"] else None
+        report = _read_report(folder) if REPORT in manifest["files"] else None
         graph = (folder / COLOR_NETWORK).read_bytes() if COLOR_NETWORK in manifest["files"] else None
     except (pa.ArrowException, SafetensorError, KeyError, ValueError, OSError) as error:
         raise BundleError(
@@ -378,7 +379,7 @@ def _write_files(bundle: Bundle, parts: Mapping[str, Flat], folder: Path) -> Non
         (folder / COLOR_NETWORK).write_bytes(bundle.color_network.graph)
     if bundle.report is not None:
         # No nan, which is not JSON; one line, since nobody reads it unformatted and it is sent to browsers.
-        text = json.dumps(bundle.report, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(bundle.report.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         (folder / REPORT).write_text(text + "\n", encoding="utf-8")
 
 
@@ -454,6 +455,13 @@ def _read_gallery(folder: Path) -> Gallery:
         table["thumbnail"].to_pylist(),
         strings["split"],
     )
+
+
+def _read_report(folder: Path) -> Report:
+    try:
+        return Report.from_json(json.loads((folder / REPORT).read_text(encoding="utf-8")))
+    except (BundleError, ValueError) as error:
+        raise BundleError(f"{folder / REPORT}: {error}") from None
 
 
 def _read_parts(folder: Path, described: Mapping[str, Any], listed: Container[str]) -> dict[str, Any]:

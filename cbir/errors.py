@@ -9,15 +9,37 @@
     └── HubError          the Hub refuses
         └── HubUnreachableError  the Hub does not answer
 
-Each message says what was expected, what came and what to do. Scripts print it and exit with 2, the app
-shows it as `gr.Error`. Everything else that is raised is a bug and stays loud.
+Each message says what was expected, what was given and what to do. Scripts print it and exit with 2, the app
+shows it as `gr.Error`, in the visitor's language. Everything else that is raised is a bug and stays loud.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+
+class Line(str):
+    """One line of English that keeps what it was made of, so that another language can say it (`cbir.ui.texts`).
+
+    Args:
+        template: the line, with the names of values in braces; taken literally where there are no values.
+        values: what to fill in.
+    """
+
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> "Line":
+        """Fills the template."""
+        line = super().__new__(cls, template.format(**values) if values else template)
+        line.template, line.values = template, values
+        return line
 
 
 class CbirError(Exception):
-    """Root of all errors that a user can mend."""
+    """Root of all errors that a user can mend; arguments as for `Line`, which `line` is."""
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.line = Line(template, **values)
+        super().__init__(str(self.line))
 
 
 class ImageError(CbirError):
@@ -29,14 +51,20 @@ class UnknownNameError(CbirError):
 
     Args:
         kind: what was looked up, e.g. "method".
-        name: what came.
+        name: what was given.
         known: the names that exist; at most the first 20 are listed.
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = list(known)
-        shown = ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
-        super().__init__(f"unknown {kind} {name!r}: expected one of {shown}")
+        first = ", ".join(names[:20])
+        if len(names) <= 20:
+            super().__init__("unknown {kind} {name!r}: expected one of {names}", kind=kind, name=name, names=first)
+        else:
+            super().__init__(
+                "unknown {kind} {name!r}: expected one of {names}, … ({n} in all)",
+                **{"kind": kind, "name": name, "names": first, "n": len(names)},
+            )
 
 
 class BackboneError(CbirError):

@@ -25,7 +25,7 @@ class Evidence:
 
     Attributes:
         query: the most probable class of the query, and `query_probability`.
-        item: likewise of the item, without regard to its label.
+        item: the most probable class of the item, without regard to its label.
         agreement: probability that both show the same class: sum over classes of p(query) p(item).
     """
 
@@ -59,7 +59,7 @@ class Explanation:
         evidence: for each of `LABELS`; empty where the bundle has no learned method.
         likeness: cosine of the embeddings.
         query_map: of the query's photo; None where the backbone has no feature map.
-        item_map: of the item's thumbnail, the only picture of it that a bundle holds; likewise None.
+        item_map: of the item's thumbnail, the only picture of it that a bundle holds; None as for `query_map`.
         is_exact: whether the regions of each map sum to the likeness, up to `EXACT_WITHIN`; else they are a linear
             approximation.
     """
@@ -91,7 +91,7 @@ def explain(
     Raises:
         CbirError: not exactly one of image and query_id is given, or a crop without an image.
         UnknownNameError: no such item.
-        ImageError: the image cannot be read, or the crop is none.
+        ImageError: the image cannot be read, or the crop is not a valid box.
     """
     if (image is None) == (not query_id) or (crop is not None and image is None):
         raise CbirError("expected a photo, which may be cropped, or the id of a gallery item, and not both")

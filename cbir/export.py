@@ -4,15 +4,17 @@ import csv
 import io
 import json
 import os
-import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from cbir.bundle import Bundle
 from cbir.compare import Comparison
 from cbir.errors import CbirError
+from cbir.files import replacing
 from cbir.labels import LABELS
+from cbir.options import OPTIONS
 from cbir.search import Match, SearchResult
 
 CSV_COLUMNS = ("query", "rank", "id", "score", *LABELS, "method", "match", "bundle", "revision")
@@ -45,18 +47,11 @@ class BundleJson(TypedDict):
     revision: str
 
 
-class OptionsJson(TypedDict):
-    """What the search was asked to do, under the names of the parameters."""
-
-    method: str
-    match: str
-    k: int
-    types: list[str]
-    colors: list[str]
-    weight: float | None
-    other_colors: bool
-    least_similar: bool
-    hide_near_duplicates: bool
+_TYPES = {option.parameter: list[str] if option.is_list else option.type for option in OPTIONS}
+if TYPE_CHECKING:
+    OptionsJson = dict[str, Any]
+else:
+    OptionsJson = TypedDict("OptionsJson", _TYPES)  # what the search was asked to do, by the names of the parameters
 
 
 class ResultJson(TypedDict):
@@ -127,19 +122,19 @@ def result_json(result: SearchResult, bundle: Bundle, query: str | None = None) 
         "k": result.options.k,
         "seconds": round(result.seconds, 6),
         "is_confident": result.is_confident,
-        "options": _options(result),
+        "options": result.options.parameters(),
         "bundle": _bundle(bundle),
         "matches": [_match(match) for match in result.matches],
     }
 
 
 def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = None) -> ComparisonJson:
-    """A comparison as what `json.dumps` takes; arguments as of `result_json`."""
+    """A comparison as what `json.dumps` takes; arguments as in `result_json`."""
     first = next(iter(comparison.by_method.values())).result
     values = {name: comparison.labels.values[name].tolist() for name in LABELS}
     # A weight is not given to methods that cannot weigh: it is the same for all that can.
     weights = [matches.result.options.weight for matches in comparison.by_method.values()]
-    options = _options(first) | {"weight": next((weight for weight in weights if weight is not None), None)}
+    options = first.options.parameters() | {"weight": next((w for w in weights if w is not None), None)}
     del options["method"]
     return {
         "query": first.query_id if query is None else query,
@@ -148,7 +143,9 @@ def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = 
         "k": first.options.k,
         "options": options,
         "bundle": _bundle(bundle),
-        "labels": [dict(zip(LABELS, row, strict=True)) for row in zip(*values.values(), strict=True)],
+        "labels": [
+            LabelsJson(type=type_, color=color) for type_, color in zip(values["type"], values["color"], strict=True)
+        ],
         "judged_by": list(comparison.judged_by),
         "is_certain": comparison.is_certain,
         "methods": [
@@ -161,17 +158,20 @@ def comparison_json(comparison: Comparison, bundle: Bundle, query: str | None = 
             }
             for name, matches in comparison.by_method.items()
         ],
-        "agreements": [asdict(agreement) | {"methods": list(agreement.methods)} for agreement in comparison.agreements],
+        "agreements": [
+            AgreementJson(methods=list(agreement.methods), overlap=agreement.overlap, rbo=agreement.rbo)
+            for agreement in comparison.agreements
+        ],
     }
 
 
 def to_json(result: SearchResult, bundle: Bundle, query: str | None = None) -> str:
-    """A result as the text of a JSON file; arguments as of `result_json`."""
+    """A result as the text of a JSON file; arguments as in `result_json`."""
     return json.dumps(result_json(result, bundle, query), indent=2, ensure_ascii=False) + "\n"
 
 
 def to_csv(result: SearchResult, bundle: Bundle, query: str | None = None) -> str:
-    """A result as the text of a CSV file (RFC 4180), with a header and a row a match; arguments as of `result_json`.
+    """A result as the text of a CSV file (RFC 4180), with a header and a row per match; arguments as in `result_json`.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front; JSON has it as it is.
     """
@@ -180,8 +180,9 @@ def to_csv(result: SearchResult, bundle: Bundle, query: str | None = None) -> st
     writer.writerow(CSV_COLUMNS)
     shown = result_json(result, bundle, query)
     for match in shown["matches"]:
-        row = [shown["query"] or "", match["rank"], match["id"], match["score"]]
-        row += [match["labels"][name] for name in LABELS]
+        labels = cast("Mapping[str, str]", match["labels"])
+        row: list[str | int | float] = [shown["query"] or "", match["rank"], match["id"], match["score"]]
+        row += [labels[name] for name in LABELS]
         row += [shown["method"], shown["match"], shown["bundle"]["title"] or "", shown["bundle"]["revision"]]
         writer.writerow([_harmless(cell) for cell in row])
     return file.getvalue()
@@ -191,7 +192,7 @@ FORMATS = {".csv": to_csv, ".json": to_json}
 
 
 def write_result(result: SearchResult, bundle: Bundle, path: str | os.PathLike, query: str | None = None) -> Path:
-    """Writes a result to a file, CSV or JSON as its name ends; other arguments as of `result_json`.
+    """Writes a result to a file, CSV or JSON as its name ends; other arguments as in `result_json`.
 
     Returns:
         The path.
@@ -201,18 +202,11 @@ def write_result(result: SearchResult, bundle: Bundle, path: str | os.PathLike, 
     """
     path = Path(path)
     if path.suffix not in FORMATS:
-        raise CbirError(f"expected a file named *{' or *'.join(FORMATS)}, got {path.name!r}")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, delete=False) as file:
-        file.write(FORMATS[path.suffix](result, bundle, query))
-    Path(file.name).chmod(0o644)
-    return Path(file.name).replace(path)
-
-
-def _options(result: SearchResult) -> OptionsJson:
-    options = asdict(result.options)
-    return {"method": options.pop("method"), "match": options.pop("task")} | {
-        name: list(value) if isinstance(value, tuple) else value for name, value in options.items()
-    }
+        names = " or ".join(f"*{suffix}" for suffix in FORMATS)
+        raise CbirError("expected a file named {names}, got {got!r}", names=names, got=path.name)
+    with replacing(path) as new:
+        new.write_text(FORMATS[path.suffix](result, bundle, query), encoding="utf-8", newline="")
+    return path
 
 
 def _bundle(bundle: Bundle) -> BundleJson:
@@ -226,7 +220,7 @@ def _bundle(bundle: Bundle) -> BundleJson:
 
 
 def _match(match: Match) -> MatchJson:
-    return asdict(match)
+    return cast("MatchJson", asdict(match))
 
 
 def _harmless(cell: str | int | float) -> str | int | float:

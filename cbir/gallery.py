@@ -47,11 +47,13 @@ class Gallery:
         }
         lengths = {name: len(column) for name, column in columns.items()}
         if set(self.labels) != set(LABELS) or set(lengths.values()) != {len(self.ids)}:
-            raise BundleError(f"a gallery needs {len(self.ids)} rows in each of its columns, got {lengths}")
+            raise BundleError(
+                "a gallery needs {n} rows in each of its columns, got {lengths}", n=len(self.ids), lengths=lengths
+            )
         if not len(self.ids):
             raise BundleError("a gallery needs at least one photo, got none")
         if len(self._rows) != len(self.ids):
-            raise BundleError(f"ids must be unique, got {len(self.ids) - len(self._rows)} repeated ones")
+            raise BundleError("ids must be unique, got {n} repeated ones", n=len(self.ids) - len(self._rows))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -114,7 +116,11 @@ class Gallery:
     def _having(self, label: str, values: Sequence[str]) -> np.ndarray:
         known = self.classes(label) if values else []
         if values and not known:
-            raise CbirError(f"expected no {label} to choose by, got {values[0]!r}: no photo here has a known {label}")
+            raise CbirError(
+                "expected no {label} to choose by, got {value!r}: no photo here has a known {label}",
+                label=label,
+                value=values[0],
+            )
         for value in values:
             if value not in known:
                 raise UnknownNameError(label, value, known)

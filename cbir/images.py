@@ -8,9 +8,12 @@ Pillow or of `warnings`, so any number of threads may load photos at once.
 import io
 import os
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from math import ceil, floor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -18,10 +21,13 @@ from PIL.Image import Resampling, Transpose
 
 from cbir import headers
 from cbir.errors import ImageError
-from cbir.headers import Readable, TooMuchError, exif_orientation
+from cbir.headers import Readable, TooMuchError, exif_orientation, plain_profile
 
 MAX_BYTES = 25 * 2**20  # of the encoded file
 MAX_PIXELS = 64_000_000  # of the decoded photo, as the header gives it: above any phone's usual output
+MAX_EDGE = 65_535  # pixels, of the longest side: what a JPEG can have
+MAX_MEMORY = 384 * 2**20  # bytes, to decode one photo
+SMALL_MEMORY = 64 * 2**20  # bytes; photos that take more are decoded one at a time
 MAX_SIDE = 1024  # pixels; backbones look at 224, the rest is for people
 
 # MPO (phone photos with a second view) has no decoder of its own: Pillow's JPEG decoder opens it.
@@ -29,6 +35,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
 _UNNAMED = "this one"  # in messages, where there is no file name
 _WHITE = (255, 255, 255)
+_PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}  # so that a transparent color does not tint its neighbors
+_LARGE = threading.Lock()
+_BAND = 2_000_000  # pixels converted at once
 
 # EXIF orientation -> what turns the stored pixels upright.
 _UPRIGHT = {
@@ -75,21 +84,29 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
     try:
         readable = headers.read(data)
     except TooMuchError as error:
-        raise ImageError(f"expected a photo as cameras make it, but {name} has {error}: save it anew as JPEG") from None
+        raise _too_much(name, str(error)) from None
     except (ValueError, LookupError, struct.error) as error:
         raise _damaged(name) from error
     if readable is None:
         raise _not_a_photo(name)
-    try:
-        image = Image.open(io.BytesIO(readable.data), formats=[readable.format])
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many_pixels(name, "far more") from None
-    except UnidentifiedImageError:
-        raise _not_a_photo(name) from None
-    except Exception as error:  # decoders fed with arbitrary bytes raise nearly anything
-        raise _damaged(name) from error
-    with image:
-        return _decode(image, name, readable)
+    _check_size(readable.size, name)
+    if readable.too_slow:
+        raise _too_much(name, readable.too_slow)
+    memory = readable.memory + 2 * len(data)
+    if memory > MAX_MEMORY:
+        raise _too_much(name, f"takes {memory / 2**20:,.0f} MB of memory")
+    # Photos that take much wait for each other: together they take no more than one.
+    with _LARGE if memory > SMALL_MEMORY else nullcontext():
+        try:
+            image = Image.open(io.BytesIO(readable.data), formats=[readable.format])
+        except UnidentifiedImageError:
+            raise _not_a_photo(name) from None
+        except Exception as error:  # decoders fed with arbitrary bytes raise nearly anything
+            raise _damaged(name) from error
+        with image:
+            if image.width * image.height > readable.size[0] * readable.size[1]:
+                raise _damaged(name)
+            return _decode(image, name, readable)
 
 
 def crop_image(image: Image.Image, crop: Sequence[float]) -> Image.Image:
@@ -155,11 +172,7 @@ def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> 
 
     `readable` is the file that `image` was opened from, by nobody else; None for an image that somebody else holds.
     """
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise ImageError(f"expected a photo, but {name} has no pixels ({width} x {height}): choose another file")
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels(name, f"{width} x {height}")
+    _check_size(image.size, name)
     try:
         if readable:
             # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; other formats ignore this.
@@ -167,9 +180,10 @@ def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> 
         image.load()
         orientation = readable.orientation if readable else 1
         if orientation == 1:
-            orientation = exif_orientation(image.info.get("exif") or b"")  # after load: PNG may end with its EXIF
+            exif = image.info.get("exif")  # after load: PNG may end with its EXIF
+            orientation = exif_orientation(exif) if isinstance(exif, bytes) else 1
         profile = (readable and readable.profile) or image.info.get("icc_profile")
-        small = _shrunk(_plain_mode(image, readable.bit_depth if readable else 8), MAX_SIDE)
+        small = _small(image, readable.bit_depth if readable else 8)
         alpha = small.getchannel("A") if small.mode in ("LA", "RGBA") else None
         colors = _srgb(small.convert(small.mode[:-1]) if alpha else small, profile)
         result = colors
@@ -186,15 +200,48 @@ def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> 
     return result
 
 
-def _plain_mode(image: Image.Image, bit_depth: int) -> Image.Image:
-    """Convert any mode to L, LA, RGB, RGBA or CMYK, 8 bits a channel, at full size.
+def _small(image: Image.Image, bit_depth: int) -> Image.Image:
+    """Bring any mode to L, LA, RGB, RGBA or CMYK, 8 bits a channel, and the longest side to `MAX_SIDE`.
 
-    `bit_depth` is the one of the file where it is a PNG, as its transparent color is given in that depth.
+    A large photo is averaged band by band: a copy of all of it in another mode would take as much memory again.
+    """
+    size = _fitting(image.size, MAX_SIDE)
+    # The slow filter begins at twice the size, as by Pillow's `reducing_gap`, which does nothing where there is alpha.
+    factors = (int(image.width / size[0] / 2) or 1, int(image.height / size[1] / 2) or 1)
+    levels = _levels(image)
+    if factors == (1, 1):
+        plain = _plain_mode(image, bit_depth, levels)
+        return plain if plain.size == size else plain.resize(size, Resampling.LANCZOS)
+    whole: Image.Image | None = None
+    top = 0
+    for band in _bands(image, factors[1]):
+        plain = _plain_mode(band, bit_depth, levels)
+        reduced = plain.convert(_PREMULTIPLIED.get(plain.mode, plain.mode)).reduce(factors)
+        whole = whole or Image.new(reduced.mode, (reduced.width, ceil(image.height / factors[1])))
+        whole.paste(reduced, (0, top))
+        top += reduced.height
+    box = (0, 0, image.width / factors[0], image.height / factors[1])
+    small = cast("Image.Image", whole).resize(size, Resampling.LANCZOS, box)  # there is at least one band
+    return next((small.convert(mode) for mode, other in _PREMULTIPLIED.items() if other == small.mode), small)
+
+
+def _bands(image: Image.Image, step: int = 1) -> Iterator[Image.Image]:
+    """The photo in bands of about `_BAND` pixels, their height a multiple of `step`."""
+    height = ceil(_BAND / (image.width * step)) * step
+    for top in range(0, image.height, height):
+        yield image.crop((0, top, image.width, min(top + height, image.height)))
+
+
+def _plain_mode(image: Image.Image, bit_depth: int, levels: tuple[float, float] | None) -> Image.Image:
+    """Convert any mode to L, LA, RGB, RGBA or CMYK, 8 bits a channel.
+
+    `bit_depth` is the one of the file where it is a PNG, as its transparent color is given in that depth; `levels` are
+    black and white of the whole photo, from `_levels`.
     """
     transparent = image.info.get("transparency")
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
-        plain = Image.fromarray(_eight_bits(values))
+        plain = Image.fromarray(_eight_bits(values, levels))
         if isinstance(transparent, int):
             plain.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
         return plain
@@ -217,26 +264,39 @@ def _scaled(value: int, bit_depth: int) -> int:
     return value >> 8 if bit_depth == 16 or value > 255 else value * 255 // (2**bit_depth - 1)
 
 
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Scale one channel of integers or floats, (h, w), to uint8; Pillow's own conversion clips at 255.
+def _levels(image: Image.Image) -> tuple[float, float] | None:
+    """Black and white of a photo of integers or floats beyond 16 bits; None for other modes.
 
     Files do not say what white is, so the range decides: 65,535 for integers within 16 bits; 1, 255 or 65,535
-    for floats, the least that fits; anything else is stretched from its least to its largest value. Values
-    that are not finite count as 0.
+    for floats, the least that fits; anything else is stretched from its least to its largest value.
     """
-    if values.dtype.kind == "u":  # 16 bits
-        return (values >> 8).astype(np.uint8)
-    whites = (65535.0,) if values.dtype.kind == "i" else (1.0, 255.0, 65535.0)
-    values = np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
+    if image.mode not in ("I", "F"):
+        return None
+    ranges = [(float(values.min()), float(values.max())) for values in map(_finite, map(np.asarray, _bands(image)))]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    whites = (65535.0,) if image.mode == "I" else (1.0, 255.0, 65535.0)
     if low >= 0 and high <= whites[-1]:
         low, high = 0.0, next(white for white in whites if high <= white)
+    return low, high
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """As float32, with 0 for what is not finite."""
+    return np.nan_to_num(values.astype(np.float32), nan=0, posinf=0, neginf=0)
+
+
+def _eight_bits(values: np.ndarray, levels: tuple[float, float] | None) -> np.ndarray:
+    """Scale one channel of integers or floats, (h, w), to uint8; Pillow's own conversion clips at 255."""
+    if levels is None:  # 16 bits
+        return (values >> 8).astype(np.uint8)
+    low, high = levels
     scale = 255 / ((high - low) or 1.0)
-    return np.clip(np.rint(values * scale - low * scale), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(_finite(values) * scale - low * scale), 0, 255).astype(np.uint8)
 
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert L, RGB or CMYK to RGB, by the embedded profile where there is a valid one for that mode."""
+    profile = plain_profile(profile) if isinstance(profile, bytes) else None
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -263,6 +323,19 @@ def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"expected a photo, but {name} has no pixels ({width} x {height}): choose another file")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"expected a photo of at most {MAX_PIXELS // 1_000_000} megapixels, but {name} has {width} x {height}: "
+            "choose or save a smaller one"
+        )
+    if max(size) > MAX_EDGE:
+        raise _too_much(name, f"is {width} x {height} pixels")
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -274,11 +347,8 @@ def _check_bytes(n_bytes: int, name: str) -> None:
         )
 
 
-def _too_many_pixels(name: str, came: str) -> ImageError:
-    limit = MAX_PIXELS // 1_000_000
-    return ImageError(
-        f"expected a photo of at most {limit} megapixels, but {name} has {came}: choose or save a smaller one"
-    )
+def _too_much(name: str, reason: str) -> ImageError:
+    return ImageError(f"expected a photo that opens fast, but {name} {reason}: save it smaller, or as a plain JPEG")
 
 
 def _not_a_photo(name: str) -> ImageError:

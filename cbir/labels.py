@@ -3,6 +3,7 @@
 Legend: q queries, g gallery items.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +27,8 @@ class Task:
 
     def relevance(
         self,
-        queries: dict[str, np.ndarray],
-        gallery: dict[str, np.ndarray],
+        queries: Mapping[str, np.ndarray],
+        gallery: Mapping[str, np.ndarray],
         rows: slice | np.ndarray = slice(None),
     ) -> np.ndarray:
         """Which gallery items are relevant to which queries.

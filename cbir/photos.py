@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from cbir.errors import DataError
 from cbir.files import cache_root, replacing
@@ -186,7 +186,8 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
         )
     paths = []
     for member in members:
-        digest = _sha256(archive, member)
+        with archive.open(member) as file:
+            digest = hashlib.file_digest(cast("io.BufferedIOBase", file), "sha256").hexdigest()
         suffix = PurePosixPath(member.filename).suffix.lower()
         target = cache_root().absolute() / "photos" / digest[:2] / (digest + suffix)
         if not target.exists():
@@ -195,14 +196,6 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
                 shutil.copyfileobj(file, copy)
         paths.append(str(target))
     return paths
-
-
-def _sha256(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
-    content = hashlib.sha256()
-    with archive.open(member) as file:
-        while part := file.read(2**20):
-            content.update(part)
-    return content.hexdigest()
 
 
 def _from_files(files: _Files, any_folders: bool) -> PhotoListing:

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -20,79 +20,14 @@ from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone
 from cbir.images import crop_image, load_image
-from cbir.labels import LABELS, TASKS, Task
-from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Similarity
+from cbir.labels import LABELS
+from cbir.options import DEFAULT_OPTIONS, SearchOptions
+from cbir.similarity import SIMILARITIES, Similarity
 
-DEFAULT_TASK = "both"
-DEFAULT_K = 12
 OUTSIDE = -1  # the row of a query photo that is no gallery item
 
 Photo = bytes | str | os.PathLike | Image.Image  # whatever `load_image` takes
 Crop = tuple[float, float, float, float]  # see `crop_image`
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """What a search should do; all of it can be combined.
-
-    Attributes:
-        method: a name in `SIMILARITIES` that the bundle has a model for.
-        task: a name in `TASKS`.
-        k: number of matches, at least 1; more than there are gives all.
-        types: only items with one of these types; none for any. Applied before ranking: k matches come if k exist.
-        colors: likewise.
-        weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); None is a half.
-            For learned methods, and the task "both". The score is type^(2 (1 - weight)) * color^(2 weight): a
-            probability at a half only, and the square of the type's score at 0.
-        other_colors: same type, other colors. Scores the task "type" in place of `task` and leaves out items of the
-            query's color. A color that is not known is the one that the photo most probably shows.
-        least_similar: the other end of the ranking first; items of equal score are still in order of id.
-        hide_near_duplicates: leave out photos that show the same picture as the query or as a better-ranked match.
-
-    Raises:
-        CbirError: a value makes no sense, alone or with the others.
-        UnknownNameError: no such task.
-    """
-
-    method: str = DEFAULT_METHOD
-    task: str = DEFAULT_TASK
-    k: int = DEFAULT_K
-    types: tuple[str, ...] = ()
-    colors: tuple[str, ...] = ()
-    weight: float | None = None
-    other_colors: bool = False
-    least_similar: bool = False
-    hide_near_duplicates: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks what can be checked without a bundle."""
-        if self.task not in TASKS:
-            raise UnknownNameError("task", self.task, TASKS)
-        if type(self.k) is not int or self.k < 1:
-            raise CbirError(f"expected a whole number of results of at least 1, got {self.k!r}")
-        for name in ("types", "colors"):
-            values = getattr(self, name)
-            if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-                raise CbirError(f"expected {name} as a list of names, got {values!r}")
-            object.__setattr__(self, name, tuple(values))
-        for name in ("other_colors", "least_similar", "hide_near_duplicates"):
-            if not isinstance(getattr(self, name), bool):
-                raise CbirError(f"expected true or false for {name}, got {getattr(self, name)!r}")
-        if self.other_colors and self.task == "color":
-            raise CbirError("other colors cannot be asked for where the color should match: choose another match")
-        if self.weight is not None:
-            if type(self.weight) not in (int, float) or not 0 <= self.weight <= 1:
-                raise CbirError(f"expected a weight of the color from 0 to 1, got {self.weight!r}")
-            if len(self.scored_task.labels) == 1:
-                raise CbirError("a weight needs two labels that should match: match both, or give no weight")
-
-    @property
-    def scored_task(self) -> Task:
-        """The task that items are scored for."""
-        return TASKS["type" if self.other_colors else self.task]
-
-
-DEFAULT_OPTIONS = SearchOptions()
 
 
 @dataclass(frozen=True)
@@ -125,7 +60,7 @@ class SearchResult:
     """Matches in order of rank, and how they were found.
 
     Attributes:
-        matches: k of them, or all that there are; maybe none.
+        matches: k of them, or all that there are; may be empty.
         method: name of the similarity method.
         task: name of the task that was scored.
         seconds: time taken from the decoded query to the matches.
@@ -227,7 +162,7 @@ class Retriever:
         """Finds the gallery items that are closest to a photo, or to several at once.
 
         An item's score is the mean of its scores for each photo (late fusion): every method is fitted on pairs of real
-        photos, and a mean embedding would be that of none.
+        photos, and a mean embedding would be that of no photo.
 
         Args:
             images: whatever `load_image` takes, or a list of such.
@@ -236,7 +171,7 @@ class Retriever:
             crop: the part of the first photo to search with, see `crop_image`; further photos are taken whole.
 
         Raises:
-            ImageError: a photo cannot be read, or the crop is none.
+            ImageError: a photo cannot be read, or the crop is not a valid box.
             UnknownNameError: no such method, id, type or color.
             CbirError: the options ask for what the bundle or the method cannot do, or there is nothing to search with.
         """
@@ -260,7 +195,10 @@ class Retriever:
         """
         method = self._method(options)
         if options.weight is not None and not method.is_learned:
-            raise CbirError(f"{method.title} does not tell type from color: choose a learned method, or give no weight")
+            raise CbirError(
+                "{method} does not tell type from color: choose a learned method, or give no weight",
+                method=method.title,
+            )
         self.gallery.selection(options.types, options.colors)
 
     def query(self, images: Photo | Sequence[Photo], *, ids: Sequence[str] = (), crop: Crop | None = None) -> Query:
@@ -297,6 +235,7 @@ class Retriever:
     def rank(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> SearchResult:
         """Ranks gallery items for a query; errors as in `search`."""
         self.check(options)
+        options = replace(options, method=self._method(options).name)
         start = time.perf_counter()
         gallery = self.gallery
         scores = self.scores(query, options)
@@ -333,7 +272,7 @@ class Retriever:
         return QueryLabels(values, {name: known[name] != "" for name in LABELS})
 
     def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
-        """The first k of the rows, best first, that show neither the query's picture nor one that came before."""
+        """The first k of the rows, best first, that show neither the query's picture nor that of a better one."""
         gallery = self._gallery_codes(SIMILARITIES["cosine"])
         n = len(query.rows)
         seen = np.concatenate([unit(query.features.embedding), np.empty((min(k, len(rows)), gallery.shape[1]))])
@@ -349,11 +288,11 @@ class Retriever:
 
     @cached_property
     def _item_colors(self) -> np.ndarray:
-        """(g,) str, none unknown."""
+        """(g,) str, the most probable where unknown."""
         return self._colors(self.gallery.labels["color"], self.gallery.features)
 
     def _query_colors(self, query: Query) -> np.ndarray:
-        """(q,) str, none unknown."""
+        """(q,) str, the most probable where unknown."""
         return self._colors(self.labels(query).values["color"], query.features)
 
     def _colors(self, known: np.ndarray, features: Features) -> np.ndarray:
@@ -373,10 +312,11 @@ class Retriever:
         return np.where(known != "", known, probable)
 
     def _method(self, options: SearchOptions) -> Similarity:
-        methods = {m.name: m for m in self.methods}
-        if options.method not in methods:
-            raise UnknownNameError("method", options.method, methods)
-        return methods[options.method]
+        methods = {method.name: method for method in self.methods}
+        name = options.method or self.bundle.default_method
+        if name not in methods:
+            raise UnknownNameError("method", name, methods)
+        return methods[name]
 
     def _gallery_codes(self, method: Similarity) -> np.ndarray:
         # Methods that encode alike share their codes: they hold the same attribute model.
@@ -388,7 +328,8 @@ class Retriever:
         made_by = self.bundle.manifest.backbone
         if backbone.fingerprint != made_by.fingerprint:
             raise BundleError(
-                f"the bundle was made with {made_by.name} (weights: {made_by.weights.origin}), got "
-                f"{backbone.name} with other weights or preprocessing: give the same with --weights FILE"
+                "the bundle was made with {backbone} (weights: {origin}), got {got} with other weights or "
+                "preprocessing: give the same with --weights FILE",
+                **{"backbone": made_by.name, "origin": made_by.weights.origin, "got": backbone.name},
             )
         return backbone

@@ -52,7 +52,9 @@ def flatten(part: object, shared: type | None = None) -> Flat:
             return {name: walked[name] for name in kept if not isinstance(kept[name], np.ndarray | bytes)}
         if isinstance(value, Mapping):
             return {name: walk(one, _below(place, name)) for name, one in value.items()}
-        return list(value) if isinstance(value, tuple) else value
+        if isinstance(value, tuple):
+            return [walk(one, place) for one in value]
+        return value
 
     flat.json = walk(part, "")
     return flat

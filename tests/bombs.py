@@ -145,3 +145,128 @@ SCANS = {
     "scans_of_a_strip.jpg": lambda: many_scans(50_000, 8, 8),
     "scans.tif": lambda: in_tiff(many_scans(99, 8000, 7992), 8000, 7992),
 }
+
+
+# --- small files, large pictures
+
+
+def flat_png(width: int, height: int, bit_depth: int = 8, color_type: int = 6, filter: int = 0) -> bytes:
+    """A PNG of zeros, whatever its size."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color_type]
+    row = bytes([filter]) + bytes(-(-width * channels * bit_depth // 8))
+    deflate = zlib.compressobj(1)
+    pixels = b"".join(deflate.compress(row) for _ in range(height)) + deflate.flush()
+    header = struct.pack(">IIBBBBB", width, height, bit_depth, color_type, 0, 0, 0)
+    palette = png_chunk(b"PLTE", bytes(3)) if color_type == 3 else b""
+    body = png_chunk(b"IHDR", header) + palette + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def flat_webp(side: int) -> bytes:
+    """A WebP of one color, of any size."""
+    small = encoded(Image.new("RGBA", (8, 8), (1, 2, 3, 4)), "WEBP", lossless=True, method=0, quality=0)
+    at = small.index(b"VP8L") + 9
+    bits = int.from_bytes(small[at : at + 4], "little") & ~0xFFFFFFF | (side - 1) << 14 | side - 1
+    webp = small[:at] + bits.to_bytes(4, "little") + small[at + 4 :]
+    if b"VP8X" not in webp:
+        return webp
+    at, edge = webp.index(b"VP8X") + 12, (side - 1).to_bytes(3, "little")
+    return webp[:at] + edge + edge + webp[at + 6 :]
+
+
+def flat_gif(width: int, height: int) -> bytes:
+    """A GIF that ends after its first row, but declares all."""
+    data = bytearray(encoded(Image.new("P", (8, 8)), "GIF"))
+    at = data.index(b",")
+    data[6:10] = data[at + 5 : at + 9] = struct.pack("<HH", width, height)
+    return bytes(data)
+
+
+def tiled_tiff(side: int, tile: int, n: int = 1, compression: int = 8, bits: int = 8, channels: int = 1) -> bytes:
+    """A TIFF of n tiles that are larger than the picture."""
+    pixels = zlib.compress(bytes(1000))
+    entries = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, bits), (259, 3, 1, compression), (262, 3, 1, 1)]
+    entries += [(277, 3, 1, channels), (322, 4, 1, tile), (323, 4, 1, tile), (324, 4, n, 16), (325, 4, n, len(pixels))]
+    return tiff(entries, pixels)
+
+
+def packed_bmp(width: int, height: int, n_steps: int) -> bytes:
+    """A BMP of many steps that each bring nothing."""
+    head = struct.pack("<IIIIiiHHIIiiII", 0, 0, 54 + 1024, 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + head + bytes(range(256)) * 4 + b"\x01\0" * n_steps
+
+
+def avif_of(video: bytes, width: int, height: int) -> bytes:
+    """An AVIF of these AV1 data, whatever their size, that declares this one."""
+    avif = encoded(Image.new("RGB", (16, 16), (200, 30, 40)), "AVIF")
+    at = avif.index(b"iloc") + 4
+    start = int.from_bytes(avif[at + 14 : at + 18])
+    assert avif[start - 4 : start] == b"mdat"
+    head = avif[: at + 18] + struct.pack(">I", len(video)) + avif[at + 22 : start - 8]
+    at = head.index(b"ispe") + 8
+    head = head[:at] + struct.pack(">II", width, height) + head[at + 8 :]
+    return head + struct.pack(">I", 8 + len(video)) + b"mdat" + video
+
+
+def av1_of(side: int = 16) -> bytes:
+    """The AV1 data of a small picture, with another size in the header of the sequence."""
+    avif = encoded(Image.new("RGB", (16, 16), (200, 30, 40)), "AVIF")
+    video = avif[avif.index(b"mdat") + 4 :]
+    at = video.index(b"\x0a")
+    return video if side == 16 else video[:at] + sequence(side) + video[at + 2 + video[at + 1] :]
+
+
+def sequence(side: int) -> bytes:
+    """The header of a sequence of still pictures, up to its size."""
+    width = f"{side - 1:016b}"
+    return b"\x0a\x08" + int(("000" + "11" + "00000" + "1111" + "1111" + 2 * width).ljust(64, "0"), 2).to_bytes(8)
+
+
+def profile_of_many_steps(n: int) -> bytes:
+    """A color profile that calculates the same n times."""
+    step = b"matf" + bytes(4) + struct.pack(">HH12f", 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+    chain = b"mpet" + bytes(4) + struct.pack(">HHI", 3, 3, n) + struct.pack(">II", 16 + 8 * n, len(step)) * n + step
+    white = b"XYZ " + bytes(4) + struct.pack(">iii", 63190, 65536, 54061)
+    table = struct.pack(">I4sII4sII", 2, b"D2B0", 156, len(chain), b"wtpt", 156 + len(chain), len(white))
+    head = b"    " + struct.pack(">I", 0x04300000) + b"mntrRGB XYZ " + bytes(12) + b"acsp"
+    head = head.ljust(64, b"\0") + struct.pack(">iii", 63190, 65536, 54061)
+    body = head.ljust(124, b"\0") + table + chain + white
+    return struct.pack(">I", 4 + len(body)) + body
+
+
+REFUSED_FOR_SIZE = {
+    "small.webp": lambda: flat_webp(8000),
+    "wide.png": lambda: flat_png(16_000_000, 4),
+    "high.png": lambda: flat_png(4, 70_000),
+    "deep.png": lambda: flat_png(8000, 8000, 16, 6),
+    "large.png": lambda: flat_png(8001, 8000, 1, 0),
+    "large.gif": lambda: flat_gif(65_535, 65_535),
+    "far.gif": lambda: flat_gif(8, 8).replace(b",\0\0\0\0", b",\xff\xff\xff\xff"),
+    "tile.tif": lambda: tiled_tiff(16, 32_768),
+    "tiles.tif": lambda: tiled_tiff(8192, 9000),
+    "deep_tile.tif": lambda: tiled_tiff(16, 7984, bits=64, channels=6),
+    "strip.tif": lambda: tiff([(256, 4, 1, 7000), (257, 4, 1, 7000), (258, 3, 1, 64), (259, 3, 1, 8), (273, 4, 1, 16)]),
+    "packed.bmp": lambda: packed_bmp(2048, 2048, 10),
+    "steps.bmp": lambda: packed_bmp(100, 100, 5_000_000),
+    "large.avif": lambda: avif_of(av1_of(), 7000, 7000),
+    "large_inside.avif": lambda: avif_of(av1_of(16_384), 16, 16),
+    "frames.avif": lambda: avif_of(av1_of(4000) * 10, 4000, 4000),
+}
+TAKEN = {
+    "fit.webp": lambda: flat_webp(4896),
+    "fit.png": lambda: flat_png(8000, 8000),
+    "fit_filtered.png": lambda: flat_png(8000, 8000, 8, 6, 4),
+    "fit_deep.png": lambda: flat_png(8000, 8000, 16, 2),
+    "fit_grey.png": lambda: flat_png(8000, 8000, 16, 0),
+    "fit_one_bit.png": lambda: flat_png(8000, 8000, 1, 0),
+    "fit_palette.png": lambda: flat_png(8000, 8000, 8, 3),
+    "fit_wide.png": lambda: flat_png(65_535, 900),
+    "fit.gif": lambda: encoded(Image.new("P", (8000, 8000)), "GIF"),
+    "fit.jpg": lambda: encoded(Image.new("RGB", (8000, 8000), (200, 30, 40)), "JPEG"),
+    "fit_progressive.jpg": lambda: encoded(Image.new("RGB", (8000, 8000)), "JPEG", progressive=True),
+    "fit_bits.tif": lambda: encoded(Image.new("1", (8000, 8000)), "TIFF", compression="group4"),
+    "fit.tif": lambda: encoded(Image.new("F", (6000, 6000)), "TIFF", compression="tiff_adobe_deflate"),
+    "fit.avif": lambda: encoded(Image.new("RGB", (4600, 4600), (200, 30, 40)), "AVIF", speed=10),
+    "fit.bmp": lambda: encoded(Image.new("1", (8000, 8000)), "BMP"),
+    "profile.png": lambda: encoded(photo(), "PNG", icc_profile=profile_of_many_steps(100_000)),
+}

@@ -137,7 +137,8 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("CBIR_CACHE", str(tmp_path_factory.mktemp("cache")))
     for name in ("CBIR_BUNDLE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    # A training run judges itself; few tests are about that.
+    # A training run evaluates itself; few tests are about that.
+    monkeypatch.setattr("train.evaluate.REPLICATES", 50)
     monkeypatch.setattr("train.evaluation.familiarity.PER_KIND", 2)
     monkeypatch.setattr("train.evaluation.baselines.TREES", 5)
 
@@ -164,9 +165,9 @@ def toy_bundle() -> Bundle:
     manifest = Manifest("Toy photos", ToyBackbone().describe(), DatasetInfo("toy", len(rows), is_drawn=True), seed=0)
     pictures = {
         use: {kind: extract(images, ToyBackbone()) for kind, images in not_clothes(2, seed).items()}
-        for seed, use in enumerate(("level", "judge"))
+        for seed, use in enumerate(("fit", "evaluate"))
     }
-    others = Features.concatenate(list(pictures["level"].values()))
+    others = Features.concatenate(list(pictures["fit"].values()))
     fit_on = gallery.features.take(train)
     familiarity, gallery_map = fit_familiarity(fit_on, others, seed=0), fit_map(fit_on, models.attributes)
     bundle = Bundle(gallery, models, manifest, familiarity, gallery_map)

@@ -1,7 +1,7 @@
 """What every training script's `if __name__ == "__main__"` does."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ from cbir.errors import CbirError
 from cbir.files import replacing
 
 
-def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
+def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> NoReturn:
     """Runs `main` and exits with what it returns; with 2 and one line on stderr where the user can mend it.
 
     Args:

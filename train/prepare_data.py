@@ -18,7 +18,6 @@ Every photo becomes a row: `id` (unique; the path within the data), `image` (und
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from train.cli import run_main
@@ -27,7 +26,7 @@ from train.hub.dataset import DatasetRepo, push_dataset
 from train.hub.upload import check_access
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m train.prepare_data", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder, zip or Hub dataset id (user/name)")

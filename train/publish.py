@@ -7,7 +7,6 @@ given. --dry-run lists what would go, with bytes, and sends nothing.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from cbir.bundle import FORMAT, bundle_files, load_bundle
@@ -45,7 +44,7 @@ def print_published(published: str | None) -> None:
         print(f"published {published}\nserve it with: CBIR_BUNDLE={published} python app.py")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", required=True, type=Path, help="folder of the bundle")

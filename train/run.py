@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
@@ -23,6 +24,8 @@ from cbir.features.backbone import BACKBONES, BATCH_SIZE, Backbone, load_backbon
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
+from cbir.report import Report
+from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
 from train.data.dataset import Dataset, counts, read_dataset
 from train.data.embed import embed_dataset, read_photos
@@ -137,11 +140,11 @@ def train(config: Config) -> Bundle:
     labels = {name: column[~is_test] for name, column in fit_labels.items()}
     models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
-    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["level"].values())), config.seed)
+    familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["fit"].values())), config.seed)
     manifest = _manifest(config, backbone, dataset, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
     if config.tune_color:
         manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))
-    gallery_map = fit_map(gallery.features.take(gallery.splits == "train"), models.attributes)
+    gallery_map = fit_map(gallery.features.take(gallery.splits == "train"), cast("AttributeModel", models.attributes))
     bundle = Bundle(gallery, models, manifest, familiarity, gallery_map, color_network=color_network)
     bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
     save_bundle(bundle, config.out)
@@ -218,7 +221,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     config = parse_args(argv)
     bundle = train(config)
-    print(tables(bundle.report))
+    print(tables(cast("Report", bundle.report)))
     print(f"\nwrote {config.out}: {len(bundle.gallery):,} photos; see it with: python app.py --bundle {config.out}")
     if config.push:
         print_published(publish(config.out, config.push, config.public))

@@ -9,7 +9,7 @@ the embedded default. With --docker the Space builds the Dockerfile instead of b
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from cbir import hub
@@ -50,8 +50,9 @@ def _docker_readme() -> bytes:
     from huggingface_hub import SpaceCard
 
     card = SpaceCard((ROOT / "README.md").read_text(encoding="utf-8"))
-    for_gradio = dict.fromkeys(("sdk_version", "python_version", "app_file", "preload_from_hub"))
-    for name, value in {"sdk": "docker", "app_port": PORT, **for_gradio}.items():
+    changes = {"sdk": "docker", "app_port": PORT}
+    changes |= dict.fromkeys(("sdk_version", "python_version", "app_file", "preload_from_hub"))  # for Gradio
+    for name, value in changes.items():
         setattr(card.data, name, value)
     return str(card).encode()
 
@@ -71,8 +72,7 @@ def check_front_matter(readme: Path = ROOT / "README.md") -> None:
         settings = metadata_load(readme) or {}
     except (ValueError, yaml.YAMLError) as error:
         raise HubError(f"{readme}: expected YAML between two lines of ---, got {error}") from error
-    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    gradio = next(iter(re.findall(r"^gradio==(\S+)", requirements, re.MULTILINE)), None)
+    (gradio,) = re.findall(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     rules: dict[str, tuple[str, Callable[[object], bool]]] = {
         "title": ("a text", lambda value: isinstance(value, str) and bool(value)),
         "emoji": ("an emoji", lambda value: isinstance(value, str) and bool(value) and not value.isascii()),
@@ -118,19 +118,20 @@ def deploy(
     pinned = None
     api = HfApi(endpoint=hub.endpoint())
     if bundle:
-        if (name := hub.parse_repo(bundle)) is None:
+        name = hub.parse_repo(bundle)
+        if name is None:
             raise HubError(f"expected a bundle as user/repo or user/repo@revision, got {bundle!r}")
-        model, revision = name
         hub.check_reachable()
-        info = hub.translate_errors(lambda: api.model_info(model, revision=revision), bundle)
-        pinned = f"{model}@{info.sha}"
+        bundle_repo, revision = name
+        info = hub.translate_errors(lambda: api.model_info(bundle_repo, revision=revision), bundle)
+        pinned = f"{bundle_repo}@{info.sha}"
     sdk = "docker" if docker else "gradio"
     commit = upload(Upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", public, sdk), dry_run)
     if pinned:
         print(f"variable {VARIABLE}={pinned}")
         if info.private:
             page = f"{hub.endpoint()}/spaces/{repo}/settings"
-            print(f"{model} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
+            print(f"{bundle_repo} is private: add a token that may read it as the Space's secret HF_TOKEN at {page}")
     if commit and pinned:
         hub.translate_errors(lambda: api.add_space_variable(repo, VARIABLE, pinned), repo)
     return commit
@@ -144,7 +145,7 @@ def _owned(names: set[str], read: Callable[[str], bytes]) -> set[str] | None:
     return {name for name in names if name in APP_FILES + DOCKER_FILES or name.startswith(folders)}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", required=True, metavar="user/space", help="Space on the Hub")

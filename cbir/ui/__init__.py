@@ -1,15 +1,20 @@
 """The app: what a person sees and what a program calls, on top of a `Retriever`.
 
-texts       every word that a person reads
+layout      the page: its controls, and which handler each control calls
+theme       the look of Gradio's own components; style.css has the rest
+page.js     what the page does by itself: history, links, the crop's frame, keys
+handlers    what happens in the page
+address     a search as the part of the address behind the "?"
+inputs      reading what browsers and programs send
+api         what happens for programs: /search, /search_by_id, /search_together, /search_many, /facets, /compare,
+            /explain, /random, /methods
+views       the parts of the page that are plain HTML, and `report`, the page "How good is it?"
+templating  HTML from templates/
+texts       every word that a person reads, from locales/
 errors      what a user did wrong -> one clear line
 thumbnails  the gallery's pictures as files that the browser can fetch
-address     a search as the part of the address behind the "?"
-views       the parts of the page that are plain HTML
-report      the page "How good is it?"
-handlers    what happens in the page
-page.js     what the page does by itself: history, links, the crop's frame, keys
-api         what happens for programs: /search, /search_by_id, /random, /methods
-layout      the page, and which handler each control calls
+heat        heat maps as pictures
+fetch       photos from addresses that strangers gave
 """
 
 from cbir.ui.layout import build_demo, launch

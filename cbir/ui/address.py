@@ -1,106 +1,98 @@
 """The address of a search: what stands behind the `?` restores it, also after a restart.
 
-    ?id=red_shirt/3.png&method=cosine&match=type&k=24&type=shirt&color=red&color=blue
+    ?id=red_shirt/3.png&method=cosine&match=type&k=24&type=shirt&color=red&color=blue&also=least_similar
 
 Settings that are as at the start are left out. An upload has no id: its address restores the settings alone.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from cbir.errors import CbirError
-from cbir.search import DEFAULT_K, DEFAULT_TASK, SearchOptions
-from cbir.similarity import DEFAULT_METHOD
+from cbir.options import OPTIONS, Option, SearchOptions
 
-FLAGS = ("other_colors", "least_similar", "hide_near_duplicates")  # of `SearchOptions`
-MAX_K = 60  # pictures on one page
-EVEN = 0.5  # weight of the color where type and color count alike
+ALSO = "also"  # lists the options that are true
+FLAGS = tuple(option.parameter for option in OPTIONS if option.is_flag)
+NAMES = ("id", *(option.short for option in OPTIONS if not option.is_flag), ALSO, "crop")  # in the address
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the page asks for, as its controls hold it, but for photos from outside.
+class SearchState:
+    """What the page is asked for, as its controls hold it, except for photos from outside.
 
     Attributes:
         id: gallery item that is the query; "" for none.
-        method: name of the similarity method.
-        match: name of the task.
-        k: number of results.
-        type: types to show; none for any.
-        color: colors to show; none for any.
-        weight: of the color, from 0 to 1.
-        also: names of `FLAGS` that are on.
-        crop: the part of the photo to search with, as `crop_of` reads it; "" for all of it.
+        crop: the part of the photo to search with, as `cbir.ui.inputs.crop_of` reads it; "" for all of it.
+        values: of the options, by the names of their parameters.
     """
 
     id: str = ""
-    method: str = DEFAULT_METHOD
-    match: str = DEFAULT_TASK
-    k: int = DEFAULT_K
-    type: list[str] = field(default_factory=list)
-    color: list[str] = field(default_factory=list)
-    weight: float = EVEN
-    also: list[str] = field(default_factory=list)
     crop: str = ""
+    values: Mapping[str, Any] = field(default_factory=lambda: {o.parameter: o.at_rest for o in OPTIONS})
+
+    def with_values(self, **values: object) -> "SearchState":
+        """The same with other values for some options."""
+        return replace(self, values={**self.values, **values})
 
     def options(self) -> SearchOptions:
-        """The search; its checks raise `CbirError`. An even weight is no weight, which every method can."""
-        unknown = [name for name in self.also if name not in FLAGS]
-        if unknown:
-            raise CbirError(f"unknown wish {unknown[0]!r}: expected some of {', '.join(FLAGS)}")
-        flags = {name: name in self.also for name in FLAGS}
-        weight = None if self.weight == EVEN else self.weight
-        return SearchOptions(self.method, self.match, self.k, tuple(self.type), tuple(self.color), weight, **flags)
+        """The search; its checks raise `CbirError`. Where a control rests the option is not asked for."""
+        return SearchOptions.of(
+            {o.parameter: None if self.values[o.parameter] == o.at_rest else self.values[o.parameter] for o in OPTIONS}
+        )
 
-    def query_string(self, start: "Asked") -> str:
+    def query_string(self, start: "SearchState") -> str:
         """The address behind the `?`, without what is as in `start`."""
-        values = {
-            f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != getattr(start, f.name)
-        }
+        before = start._named()
+        values = {name: value for name, value in self._named().items() if value != before[name]}
         return urlencode(values, doseq=True, safe="/,")
 
+    def _named(self) -> dict[str, Any]:
+        """The values by `NAMES`."""
+        named = {option.short: self.values[option.parameter] for option in OPTIONS if not option.is_flag}
+        return {"id": self.id, **named, ALSO: [name for name in FLAGS if self.values[name]], "crop": self.crop}
+
     @staticmethod
-    def from_query_string(text: str, start: "Asked") -> "Asked":
-        """Reads an address; names it does not know are ignored, they may be somebody else's.
+    def from_query_string(text: str, start: "SearchState") -> "SearchState":
+        """Reads an address; names that it does not know are ignored, they may be somebody else's.
 
         Raises:
-            CbirError: k or weight is no number in its range.
+            CbirError: a number is not in its range, or `also` lists something unknown.
         """
         given = parse_qs(text.removeprefix("?").partition("#")[0])
-        values = {
-            f.name: given[f.name] if isinstance(getattr(start, f.name), list) else given[f.name][-1]
-            for f in fields(start)
-            if f.name in given
-        }
-        if "k" in values:
-            values["k"] = int(_number("k", values["k"], 1, MAX_K))
-        if "weight" in values:
-            values["weight"] = _number("weight", values["weight"], 0, 1)
-        return replace(start, **values)
+        values = {o.parameter: _read(o, given[o.short]) for o in OPTIONS if not o.is_flag and o.short in given}
+        if ALSO in given:
+            values |= flags_of(given[ALSO])
+        photo: dict[str, Any] = {name: given[name][-1] for name in ("id", "crop") if name in given}
+        return replace(start.with_values(**values), **photo)
 
 
-def crop_of(text: str) -> tuple[float, float, float, float] | None:
-    """Reads "left, top, right, bottom" in percent of width and height, as fractions; None for the whole photo.
+def flags_of(names: Sequence[str]) -> dict[str, bool]:
+    """Which options are true, by the names of their parameters, where those that are were listed.
 
     Raises:
-        CbirError: these are not four numbers. Whether they make a part is for `cbir.images.crop_image` to say.
+        CbirError: another name is listed.
     """
-    if not text.strip():
-        return None
-    try:
-        left, top, right, bottom = (float(number) / 100 for number in text.replace(";", ",").split(","))
-    except ValueError:
-        raise CbirError(
-            f"expected a crop as four percentages left, top, right, bottom, e.g. 10, 0, 90, 50, got {text[:60]!r}"
-        ) from None
-    return left, top, right, bottom
+    for name in names:
+        if name not in FLAGS:
+            raise CbirError("unknown wish {name!r}: expected some of {names}", name=name, names=", ".join(FLAGS))
+    return {name: name in names for name in FLAGS}
 
 
-def _number(name: str, text: str, low: float, high: float) -> float:
+def _read(option: Option, texts: list[str]) -> str | float | list[str]:
+    if option.is_list:
+        return texts
+    if option.slider is None:
+        return texts[-1]
+    low, high, _ = option.slider
     try:
-        number = float(text)
+        number = float(texts[-1])
     except ValueError:
         number = float("nan")
     if not low <= number <= high:
-        raise CbirError(f"expected {name} from {low} to {high} in the address, got {text[:60]!r}")
-    return number
+        raise CbirError(
+            "expected {name} from {low} to {high} in the address, got {text!r}",
+            **{"name": option.short, "low": low, "high": high, "text": texts[-1][:60]},
+        )
+    return int(number) if option.type is int else number

@@ -4,8 +4,10 @@ The types below and in `cbir.export` are what `gradio_client`'s `view_api()`, th
 clients read the docstrings too.
 """
 
+import inspect
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from gradio import FileData
 
@@ -14,14 +16,16 @@ from cbir.errors import CbirError
 from cbir.explain import HeatMap, explain
 from cbir.export import ComparisonJson, LabelsJson, MatchJson, ResultJson, comparison_json, result_json
 from cbir.labels import TASKS
-from cbir.search import DEFAULT_K, DEFAULT_TASK, Crop, Photo, Retriever, SearchOptions, SearchResult
-from cbir.similarity import DEFAULT_METHOD
-from cbir.ui.errors import clear_errors
+from cbir.options import DEFAULT_OPTIONS, OPTIONS, Option, SearchOptions
+from cbir.search import Crop, Photo, Retriever, SearchResult
+from cbir.ui.errors import show_errors
 from cbir.ui.fetch import fetch_image
-from cbir.ui.handlers import checked_batch, checked_seed, upload_path
 from cbir.ui.heat import data_uri, overlay
+from cbir.ui.inputs import checked_batch, checked_seed, upload_path
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
+
+LEFT_OUT = {"compare": ("method",)}  # options that an endpoint does not take: it searches by every method
 
 
 class FoundJson(MatchJson):
@@ -33,7 +37,7 @@ class FoundJson(MatchJson):
 class SearchJson(ResultJson):
     """Answer of a search; `query_id` is null when the query was a photo, or several."""
 
-    matches: list[FoundJson]
+    matches: list[FoundJson]  # type: ignore[misc]  # each match with its thumbnail
 
 
 class BatchItemJson(TypedDict):
@@ -73,7 +77,7 @@ class HeatMapJson(TypedDict):
 
 
 class ExplanationJson(TypedDict):
-    """Why an item was found; maps are null where the backbone has none, `is_exact` says whether they add up."""
+    """Why an item was found; maps are null where the backbone cannot make any, `is_exact` says whether they add up."""
 
     id: str
     query_id: str | None
@@ -121,155 +125,79 @@ class MethodsJson(TypedDict):
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The endpoints over one retriever."""
+    """The endpoints over one retriever. Where a method takes `options`, its endpoint takes each of them by itself."""
 
     retriever: Retriever
     thumbnails: Thumbnails
 
-    @clear_errors
+    def published(self, name: str) -> Callable[..., Any]:
+        """The function that Gradio serves under that name, with the signature and docstring that programs see."""
+        return show_errors(_spelled_out(getattr(self, name), self.retriever))
+
     def search(
         self,
         image: FileData | None = None,
         image_url: str = "",
-        method: str = DEFAULT_METHOD,
-        match: str = DEFAULT_TASK,
-        k: int = DEFAULT_K,
-        types: list[str] | None = None,
-        colors: list[str] | None = None,
-        weight: float | None = None,
-        other_colors: bool = False,
-        least_similar: bool = False,
-        hide_near_duplicates: bool = False,
+        options: SearchOptions = DEFAULT_OPTIONS,
         crop: list[float] | None = None,
     ) -> SearchJson:
-        """Find the garments of the catalogue that look most like the one in a photo.
+        """Finds the garments of the catalogue that look most like the one in a photo.
 
         Args:
             image: the photo; from Python `gradio_client.handle_file(path)`.
             image_url: address of the photo instead, http or https, on a public host.
-            method: a name from /methods.
-            match: what should agree: "type", "color" or "both".
-            k: number of results, at least 1; more than there are gives all.
-            types: only pictures with one of these types, as /facets lists them; none for any.
-            colors: only pictures with one of these colors; none for any.
-            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
-            other_colors: the same type in other colors than the query's.
-            least_similar: the least similar first.
-            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            options: what to do.
             crop: the part of the photo to search with: left, top, right, bottom as fractions of its width and height.
 
         Returns:
             The matches, closest first.
         """
-        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         self.retriever.check(options)
         photo, name = self._photo(image, image_url)
         return self._answer(self.retriever.search(photo, options, crop=_crop(crop)), name)
 
-    @clear_errors
-    def search_by_id(
-        self,
-        id: str,
-        method: str = DEFAULT_METHOD,
-        match: str = DEFAULT_TASK,
-        k: int = DEFAULT_K,
-        types: list[str] | None = None,
-        colors: list[str] | None = None,
-        weight: float | None = None,
-        other_colors: bool = False,
-        least_similar: bool = False,
-        hide_near_duplicates: bool = False,
-    ) -> SearchJson:
-        """Find the garments that look most like a picture of the catalogue, which is itself never among the matches.
+    def search_by_id(self, id: str, options: SearchOptions = DEFAULT_OPTIONS) -> SearchJson:
+        """Finds the garments that look most like a picture of the catalogue, which is itself never among the matches.
 
         Args:
             id: id of the picture, as in the matches of a search or from /random.
-            method: a name from /methods.
-            match: what should agree: "type", "color" or "both".
-            k: number of results, at least 1; more than there are gives all.
-            types: only pictures with one of these types, as /facets lists them; none for any.
-            colors: only pictures with one of these colors; none for any.
-            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
-            other_colors: the same type in other colors than the query's.
-            least_similar: the least similar first.
-            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            options: what to do.
 
         Returns:
             The matches, closest first.
         """
-        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         return self._answer(self.retriever.search_by_id(id, options))
 
-    @clear_errors
     def search_together(
         self,
         images: list[FileData] | None = None,
         ids: list[str] | None = None,
-        method: str = DEFAULT_METHOD,
-        match: str = DEFAULT_TASK,
-        k: int = DEFAULT_K,
-        types: list[str] | None = None,
-        colors: list[str] | None = None,
-        weight: float | None = None,
-        other_colors: bool = False,
-        least_similar: bool = False,
-        hide_near_duplicates: bool = False,
+        options: SearchOptions = DEFAULT_OPTIONS,
     ) -> SearchJson:
-        """Find the garments that look most like several pictures at once: scores are the mean over these.
+        """Finds the garments that look most like several pictures at once: scores are the mean over these.
 
         Args:
             images: photos of one garment, or of several that the result should resemble.
             ids: ids of pictures of the catalogue to search with as well.
-            method: a name from /methods.
-            match: what should agree: "type", "color" or "both".
-            k: number of results, at least 1; more than there are gives all.
-            types: only pictures with one of these types, as /facets lists them; none for any.
-            colors: only pictures with one of these colors; none for any.
-            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
-            other_colors: the same type in other colors than the query's.
-            least_similar: the least similar first.
-            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            options: what to do.
 
         Returns:
             The matches, closest first.
         """
-        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         self.retriever.check(options)
         photos = [upload_path(image, self.thumbnails) for image in checked_batch(images or [])]
         return self._answer(self.retriever.search(photos, options, ids=ids or []))
 
-    @clear_errors
-    def search_many(
-        self,
-        images: list[FileData],
-        method: str = DEFAULT_METHOD,
-        match: str = DEFAULT_TASK,
-        k: int = DEFAULT_K,
-        types: list[str] | None = None,
-        colors: list[str] | None = None,
-        weight: float | None = None,
-        other_colors: bool = False,
-        least_similar: bool = False,
-        hide_near_duplicates: bool = False,
-    ) -> list[BatchItemJson]:
-        """Search with each of several photos by itself.
+    def search_many(self, images: list[FileData], options: SearchOptions = DEFAULT_OPTIONS) -> list[BatchItemJson]:
+        """Searches with each of several photos by itself.
 
         Args:
             images: at most 64 photos.
-            method: a name from /methods.
-            match: what should agree: "type", "color" or "both".
-            k: number of results, at least 1; more than there are gives all.
-            types: only pictures with one of these types, as /facets lists them; none for any.
-            colors: only pictures with one of these colors; none for any.
-            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
-            other_colors: the same type in other colors than the query's.
-            least_similar: the least similar first.
-            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            options: what to do.
 
         Returns:
-            For each photo, in the order they came, its matches, or what was wrong with it.
+            For each photo, in the order given, its matches, or what was wrong with it.
         """
-        options = _options(method, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates)
         self.retriever.check(options)
         answers: list[BatchItemJson] = []
         for image in checked_batch(images):
@@ -280,9 +208,8 @@ class Endpoints:
                 answers.append({"result": None, "error": str(error)})
         return answers
 
-    @clear_errors
     def facets(self, types: list[str] | None = None, colors: list[str] | None = None) -> FacetsJson:
-        """Count the pictures of each type and color.
+        """Counts the pictures of each type and color.
 
         Args:
             types: types that are chosen already: colors are counted among these.
@@ -291,49 +218,34 @@ class Endpoints:
         counts = self.retriever.facets(SearchOptions(types=tuple(types or ()), colors=tuple(colors or ())))
         return {"type": counts["type"], "color": counts["color"]}
 
-    @clear_errors
     def compare(
         self,
         image: FileData | None = None,
         image_url: str = "",
         id: str = "",
-        match: str = DEFAULT_TASK,
-        k: int = DEFAULT_K,
-        types: list[str] | None = None,
-        colors: list[str] | None = None,
-        weight: float | None = None,
-        other_colors: bool = False,
-        least_similar: bool = False,
-        hide_near_duplicates: bool = False,
+        options: SearchOptions = DEFAULT_OPTIONS,
         crop: list[float] | None = None,
     ) -> ComparisonJson:
-        """Search by every method at once, and tell how far the methods agree with each other and with the labels.
+        """Searches by every method at once, and tells how far the methods agree with each other and with the labels.
 
         Args:
             image: the photo; from Python `gradio_client.handle_file(path)`.
             image_url: address of the photo instead, http or https, on a public host.
             id: id of a picture of the catalogue to search with instead.
-            match: what should agree: "type", "color" or "both".
-            k: number of results, at least 1; more than there are gives all.
-            types: only pictures with one of these types, as /facets lists them; none for any.
-            colors: only pictures with one of these colors; none for any.
-            weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); null is even.
-            other_colors: the same type in other colors than the query's.
-            least_similar: the least similar first.
-            hide_near_duplicates: leave out pictures that show the same as the query or as a better match.
+            options: what to do.
             crop: the part of the photo to search with: left, top, right, bottom as fractions of its width and height.
 
         Returns:
             The matches of each method, and the agreement of every two.
         """
-        options = _options(
-            DEFAULT_METHOD, match, k, types, colors, weight, other_colors, least_similar, hide_near_duplicates
-        )
-        photos, name = ([], None) if id and not image and not image_url else self._photo(image, image_url)
+        photos: list[Photo] = []
+        name = None
+        if image or image_url or not id:
+            photo, name = self._photo(image, image_url)
+            photos = [photo]
         query = self.retriever.query(photos, ids=[id] if id else [], crop=_crop(crop))
         return comparison_json(compare(self.retriever, query, options), self.retriever.bundle, name)
 
-    @clear_errors
     def explain(
         self,
         id: str,
@@ -342,7 +254,7 @@ class Endpoints:
         query_id: str = "",
         crop: list[float] | None = None,
     ) -> ExplanationJson:
-        """Tell why a picture of the catalogue is found for a query: in words, as probabilities, and on both photos.
+        """Tells why a picture of the catalogue is found for a query: in words, as probabilities, and on both photos.
 
         Args:
             id: id of the picture that was found.
@@ -358,16 +270,15 @@ class Endpoints:
             "id": id,
             "query_id": query_id or None,
             "sentence": " ".join(words.because(label, evidence) for label, evidence in found.evidence.items()),
-            "evidence": {label: EvidenceJson(**asdict(evidence)) for label, evidence in found.evidence.items()},
+            "evidence": {label: cast("EvidenceJson", asdict(evidence)) for label, evidence in found.evidence.items()},
             "likeness": found.likeness,
             "query_map": _heat_map(found.query_map),
             "item_map": _heat_map(found.item_map),
             "is_exact": found.is_exact,
         }
 
-    @clear_errors
     def random(self, seed: int = 0) -> ItemJson:
-        """Pick a picture of the catalogue at random.
+        """Picks a picture of the catalogue at random.
 
         Args:
             seed: a whole number, at least 0; the same one picks the same picture.
@@ -377,13 +288,12 @@ class Endpoints:
         return {
             "seed": seed,
             "id": item_id,
-            "labels": gallery.labels_of(gallery.row(item_id)),
+            "labels": cast("LabelsJson", gallery.labels_of(gallery.row(item_id))),
             "thumbnail": self.thumbnails.url(item_id),
         }
 
-    @clear_errors
     def methods(self) -> MethodsJson:
-        """List what `method` and `match` of a search may be, with a line that explains each method."""
+        """Lists what `method` and `match` of a search may be, with a line that explains each method."""
         return {
             "default": self.retriever.bundle.default_method,
             "methods": [
@@ -400,37 +310,64 @@ class Endpoints:
 
     def _answer(self, result: SearchResult, name: str | None = None) -> SearchJson:
         answer = result_json(result, self.retriever.bundle, name)
-        matches = [FoundJson(**match, thumbnail=self.thumbnails.url(match["id"])) for match in answer["matches"]]
-        return SearchJson(**{**answer, "matches": matches})
+        matches = [{**match, "thumbnail": self.thumbnails.url(match["id"])} for match in answer["matches"]]
+        return cast("SearchJson", {**answer, "matches": matches})
 
-    def _photo(self, image: FileData | None, image_url: str) -> tuple[Photo, str | None]:
+    def _photo(self, image: object, image_url: str) -> tuple[Photo, str | None]:
         """The photo of a call, and what it is called."""
         if image and image_url:
             raise CbirError("expected a photo or its address, got both: give one")
         if image_url:
             return fetch_image(image_url), image_url
         path = upload_path(image, self.thumbnails)
-        return path, image.get("orig_name")
+        return path, cast("dict[str, Any]", image).get("orig_name")
 
 
-def _options(
-    method: str,
-    match: str,
-    k: int,
-    types: list[str] | None,
-    colors: list[str] | None,
-    weight: float | None,
-    other_colors: bool,
-    least_similar: bool,
-    hide_near_duplicates: bool,
-) -> SearchOptions:
-    return SearchOptions(
-        method, match, k, types or (), colors or (), weight, other_colors, least_similar, hide_near_duplicates
+def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable[..., Any]:
+    """An endpoint with a parameter for each search option in place of its `options`."""
+    signature = inspect.signature(endpoint)
+    if "options" not in signature.parameters:
+        return endpoint
+    options = [option for option in OPTIONS if option.parameter not in LEFT_OUT.get(endpoint.__name__, ())]
+    parameters = {
+        parameter.name: parameter
+        for given in signature.parameters.values()
+        for parameter in ([_parameter(o, retriever) for o in options] if given.name == "options" else [given])
+    }
+    signature = signature.replace(parameters=list(parameters.values()))
+
+    def spelled_out(*args: object, **kwargs: object) -> object:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        values = dict(given.arguments)
+        asked = SearchOptions.of({option.parameter: values.pop(option.parameter) for option in options})
+        return endpoint(**values, options=asked)
+
+    documented = "".join(f"    {option.parameter}: {_described(option, retriever)}\n" for option in options)
+    annotations = {parameter.name: parameter.annotation for parameter in parameters.values()}
+    spelled_out.__name__, spelled_out.__qualname__ = endpoint.__name__, endpoint.__qualname__
+    spelled_out.__doc__ = (inspect.getdoc(endpoint) or "").replace("    options: what to do.\n", documented)
+    spelled_out.__annotations__ = annotations | {"return": signature.return_annotation}
+    spelled_out.__signature__ = signature  # type: ignore[attr-defined]
+    return spelled_out
+
+
+def _parameter(option: Option, retriever: Retriever) -> inspect.Parameter:
+    type_ = list[str] | None if option.is_list else option.type
+    default = retriever.bundle.default_method if option.name == "method" else None if option.is_list else option.default
+    return inspect.Parameter(
+        option.parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=type_
     )
 
 
+def _described(option: Option, retriever: Retriever) -> str:
+    choices = [m.name for m in retriever.methods] if option.name == "method" else option.choices
+    values = f": {', '.join(choices)}" if choices else ", as /facets lists them" if option.label else ""
+    return f"{option.help}{values}."
+
+
 def _crop(edges: list[float] | None) -> Crop | None:
-    return tuple(edges) if edges else None  # whether these are four, `crop_image` says
+    return cast("Crop", tuple(edges)) if edges else None  # whether these are four, `crop_image` says
 
 
 def _heat_map(heat: HeatMap | None) -> HeatMapJson | None:

@@ -16,17 +16,21 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-def clear_errors(handler: Callable[P, R]) -> Callable[P, R]:
-    """Show what the user can mend as one clear line; log a bug in full and show that it is ours."""
+def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
+    """Shows what the user can mend as one clear line; logs a bug in full and shows that it is ours.
+
+    Visitors of the page, whose handlers take a `gr.Request`, read it in their language, programs in English.
+    """
 
     @functools.wraps(handler)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        words = Words.of(next((value for value in args if isinstance(value, gr.Request)), None))
         try:
             return handler(*args, **kwargs)
         except CbirError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(words.line(error.line), print_exception=False) from error
         except Exception as error:
             log.exception("bug in %s", handler.__qualname__)
-            raise gr.Error(Words()("bug"), print_exception=False) from error
+            raise gr.Error(words("bug"), print_exception=False) from error
 
     return wrapped

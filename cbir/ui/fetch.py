@@ -32,7 +32,7 @@ def fetch_image(url: str) -> bytes:
         url: http or https, to a public host, without user name or password.
 
     Returns:
-        The bytes that came; whether they are a photo is for `cbir.images.load_image` to say.
+        The bytes of the answer; whether they are a photo is for `cbir.images.load_image` to say.
 
     Raises:
         ImageError: the address is not of that form or not public, the host does not answer with a file, or a limit on
@@ -43,7 +43,7 @@ def fetch_image(url: str) -> bytes:
         content, url = _get(url, deadline)
         if content is not None:
             return content
-    raise ImageError(f"expected a photo at most {MAX_REDIRECTS} redirects away: give its final address")
+    raise ImageError("expected a photo at most {limit} redirects away: give its final address", limit=MAX_REDIRECTS)
 
 
 def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
@@ -53,7 +53,9 @@ def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
     try:
         sock = socket.create_connection((address, port), timeout=max(deadline - time.monotonic(), 0.001))
     except OSError as error:
-        raise ImageError(f"{host} does not answer ({error}): check the address or upload the photo") from None
+        raise ImageError(
+            "{host} does not answer ({error}): check the address or upload the photo", host=host, error=error
+        ) from None
     if is_secure:
         context = ssl.create_default_context()
         sock = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
@@ -75,9 +77,13 @@ def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
         return answer
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
-            raise ImageError(f"{host} took longer than {MAX_SECONDS:.0f} s: upload the photo instead") from None
+            raise ImageError(
+                "{host} took longer than {limit:.0f} s: upload the photo instead", host=host, limit=MAX_SECONDS
+            ) from None
         raise ImageError(
-            f"{host} does not answer as expected ({type(error).__name__}): upload the photo instead"
+            "{host} does not answer as expected ({error}): upload the photo instead",
+            host=host,
+            error=type(error).__name__,
         ) from None
     finally:
         watchdog.cancel()
@@ -93,12 +99,17 @@ def _answer(response: http.client.HTTPResponse, url: str) -> tuple[bytes | None,
     if response.status in _REDIRECTS and (location := response.getheader("Location")):
         return None, urljoin(url, location)
     if response.status != 200:
-        raise ImageError(f"expected a photo at {url[:200]!r}, got status {response.status}: check the address")
+        raise ImageError(
+            "expected a photo at {url!r}, got status {status}: check the address",
+            **{"url": url[:200], "status": response.status},
+        )
     content = bytearray()
     while chunk := response.read1(_CHUNK):
         content += chunk
         if len(content) > MAX_BYTES:
-            raise ImageError(f"expected a photo of at most {MAX_BYTES // 2**20} MB, got more: give a smaller one")
+            raise ImageError(
+                "expected a photo of at most {limit} MB, got more: give a smaller one", limit=MAX_BYTES // 2**20
+            )
     if response.length:  # the connection was cut
         raise http.client.IncompleteRead(bytes(content), response.length)
     return bytes(content), ""
@@ -113,7 +124,7 @@ def _parsed(url: str) -> tuple[str, int, bool, str]:
     except ValueError:
         parts, port, host = urlsplit(""), None, ""
     if parts.scheme not in ("http", "https") or not host or parts.username is not None:
-        raise ImageError(f"expected the address of a photo, http://... or https://..., got {str(url)[:200]!r}")
+        raise ImageError("expected the address of a photo, http://... or https://..., got {url!r}", url=str(url)[:200])
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     # Only what may stand in a request line, so that nothing can be slipped into the request.
     target = "".join(c if "!" <= c <= "~" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in target)
@@ -125,10 +136,12 @@ def _public_address(host: str, port: int) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise ImageError(f"host {host[:100]!r} is not known: check the address") from None
+        raise ImageError("host {host!r} is not known: check the address", host=host[:100]) from None
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(map(is_public, addresses)):
-        raise ImageError(f"expected a public host, got {host[:100]!r}, which is private: upload the photo instead")
+        raise ImageError(
+            "expected a public host, got {host!r}, which is private: upload the photo instead", host=host[:100]
+        )
     return addresses[0]
 
 

@@ -1,146 +1,130 @@
 """What happens in the page. Every function here is called by Gradio, with values as the browser sent them."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
+from gradio.components import Component
 
 from cbir.compare import compare
-from cbir.errors import CbirError, ImageError, UnknownNameError
+from cbir.errors import UnknownNameError
 from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
-from cbir.labels import LABELS, TASKS
+from cbir.map import GalleryMap
+from cbir.options import OPTIONS, Option
 from cbir.search import Crop, Query, Retriever
+from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
-from cbir.ui.address import FLAGS, Asked, crop_of
-from cbir.ui.errors import clear_errors
+from cbir.ui.address import ALSO, FLAGS, SearchState, flags_of
+from cbir.ui.errors import show_errors
+from cbir.ui.inputs import checked_batch, checked_seed, crop_of, no_photo, upload_path
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, file_url
 
 N_CATALOGUE = 18  # pictures shown while there is no query
 FILE_NAME = "apparel-search"  # of results that are saved
 N_REMEMBERED = 64  # queries whose features are kept
-MAX_BATCH = 64  # photos of one call: they are held at once, and a batch holds a place of the queue until it is done
 
-
-def upload_path(payload: object, thumbnails: Thumbnails) -> str:
-    """Path of a file that was uploaded, or of a thumbnail.
-
-    Gradio checks only payloads that carry its mark, and browsers may send any: what counts is where the file lies.
-    The error is the same for every other path, so that nobody learns which files there are.
-    """
-    if not payload:
-        raise ImageError(Words()("no_photo"))
-    path = payload.get("path") if isinstance(payload, dict) else None
-    if isinstance(path, str) and path:
-        try:
-            resolved = Path(path).resolve()
-            uploads = Path(get_upload_folder()).resolve()
-        except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a null character
-            raise ImageError(Words()("not_uploaded")) from None
-        if thumbnails.id_at(str(resolved)) or uploads in resolved.parents:
-            return str(resolved)
-    raise ImageError(Words()("not_uploaded"))
-
-
-def checked_batch(files: object) -> list[object]:
-    """The files of one call, if these are a list that is not too long."""
-    if not isinstance(files, list) or len(files) > MAX_BATCH:
-        got = len(files) if isinstance(files, list) else files
-        raise CbirError(f"expected a list of at most {MAX_BATCH} photos, got {got!r}")
-    return files
-
-
-def checked_seed(seed: object) -> int:
-    """The seed, if it can be one."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise CbirError(f"expected a seed that is a whole number of at least 0, got {seed!r}")
-    return seed
+Values = dict[Component, Any]  # of controls
 
 
 @dataclass(frozen=True)
-class Asking:
+class PageState:
     """What the controls hold: the query's photos, and the rest.
 
     Attributes:
-        path: the picture in the photo widget; None for none.
+        path: the picture in the photo widget; None where it is empty.
         more: paths of further photos.
-        asked: the rest; `asked.id` is the item whose thumbnail the photo widget shows, if it is one.
+        search: the rest; `search.id` is the item whose thumbnail the photo widget shows, if it is one.
     """
 
     path: str | None
     more: list[str]
-    asked: Asked
+    search: SearchState
+
+    @property
+    def photos(self) -> list[str]:
+        """Paths of all photos."""
+        return [*filter(None, [self.path]), *self.more]
 
 
 @dataclass(frozen=True)
 class Handlers:
     """Event handlers of one page. The photo widget holds the query: an upload, or the picture of an item.
 
-    Gradio names events after their functions, and the names of the endpoints are taken: see `cbir.ui.api`.
+    Handlers that search take the values of all controls and give those that change. Gradio names events after their
+    functions, and the names of the endpoints are taken: see `cbir.ui.api`.
+
+    Attributes:
+        retriever: what is searched.
+        thumbnails: its pictures.
+        controls: by name; those of options have the names of their parameters. The layout fills it.
     """
 
     retriever: Retriever
     thumbnails: Thumbnails
+    controls: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def start(self) -> Asked:
-        """What the page asks for at first."""
-        return Asked(method=self.retriever.bundle.default_method)
+    def start(self) -> SearchState:
+        """What the page is asked for at first."""
+        return SearchState().with_values(method=self.retriever.bundle.default_method)
 
     # --- searching ---
 
-    @clear_errors
-    def answer(self, request: gr.Request, *values: object) -> tuple[Any, ...]:
-        """Search with what the controls hold -> results, line, details, address, types, colors."""
-        return self._answer(self._asking(values), Words.of(request))
+    @show_errors
+    def answer(self, request: gr.Request, values: Values) -> Values:
+        """Searches with what the controls hold."""
+        return self._answer(self._state(values), Words.of(request))
 
-    @clear_errors
-    def refresh(self, request: gr.Request, *values: object) -> tuple[Any, ...]:
-        """The same after any change, where no photo is no mistake: then the catalogue shows."""
-        asking, words = self._asking(values), Words.of(request)
-        if asking.path or asking.more:
-            return self._answer(asking, words)
-        results, line = self.catalogue(words, asking.asked)
-        return results, line, "", asking.asked.query_string(self.start), *self._facets(asking.asked, words)
+    @show_errors
+    def refresh(self, request: gr.Request, values: Values) -> Values:
+        """The same after any change, when a missing photo is not a mistake: then the catalogue shows."""
+        state, words = self._state(values), Words.of(request)
+        if state.photos:
+            return self._answer(state, words)
+        results, line = self.catalogue(words, state.search)
+        return self._shown(results, line, state.search, words)
 
-    def catalogue(self, words: Words, asked: Asked) -> tuple[Any, str]:
-        """Some pictures from all over what the filters leave of the gallery."""
+    def catalogue(self, words: Words, search: SearchState) -> tuple[Any, str]:
+        """Some pictures from all over what the filters leave of the gallery, and the line above them."""
         gallery = self.retriever.gallery
-        rows = np.flatnonzero(gallery.selection(asked.type, asked.color))
+        rows = np.flatnonzero(gallery.selection(*self._filters(search)))
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(N_CATALOGUE, len(rows))).round().astype(int))]
         items = [(self.thumbnails.path(gallery.ids[row]), words.garment(gallery.labels_of(row))) for row in rows]
         return gr.update(value=items, selected_index=None), views.catalogue(gallery, words)
 
-    def _answer(self, asking: Asking, words: Words) -> tuple[Any, ...]:
-        asked, options, gallery = asking.asked, asking.asked.options(), self.retriever.gallery
+    def _answer(self, state: PageState, words: Words) -> Values:
+        options, gallery = state.search.options(), self.retriever.gallery
         self.retriever.check(options)
-        result = self.retriever.rank(self._query(asking), options)
+        result = self.retriever.rank(self._query(state), options)
         paths = [self.thumbnails.path(match.id) for match in result.matches]
         items = list(zip(paths, views.captions(result, words), strict=True))
-        picture = file_url(asking.path or asking.more[0])
-        name = None if asked.id else Path(asking.path or asking.more[0]).name
+        first = state.photos[0]
+        name = None if state.search.id else Path(first).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
-        line = views.found(result, options, gallery, picture, files, words)
-        shown = gr.update(value=items, selected_index=None)
-        return shown, line, "", asked.query_string(self.start), *self._facets(asked, words)
+        line = views.found(result, gallery, file_url(first), files, words)
+        return self._shown(gr.update(value=items, selected_index=None), line, state.search, words)
 
-    def _query(self, asking: Asking) -> Query:
-        crop = crop_of(asking.asked.crop)
-        if not (asking.path or asking.more):
-            raise ImageError(Words()("no_photo"))
+    def _shown(self, results: object, line: str, search: SearchState, words: Words) -> Values:
+        filters = {o.parameter: gr.update(choices=self.choices(o, words, search)) for o in OPTIONS if o.label}
+        return self._values(results=results, line=line, details="", here=search.query_string(self.start), **filters)
+
+    def _query(self, state: PageState) -> Query:
+        crop = crop_of(state.search.crop)
+        if not state.photos:
+            raise no_photo()
         start = time.perf_counter()
-        if asking.asked.id and crop is None:
-            query = self._read(tuple(asking.more), (asking.asked.id,), None)
+        if state.search.id and crop is None:
+            query = self._read(tuple(state.more), (state.search.id,), None)
         else:
-            query = self._read((*filter(None, [asking.path]), *asking.more), (), crop)
+            query = self._read(tuple(state.photos), (), crop)
         return replace(query, seconds=time.perf_counter() - start)
 
     @cached_property
@@ -153,133 +137,155 @@ class Handlers:
 
         return read
 
-    def _facets(self, asked: Asked, words: Words) -> tuple[Any, Any]:
-        return tuple(gr.update(choices=self.filter_choices(label, asked, words)) for label in LABELS)
-
-    def filter_choices(self, label: str, asked: Asked, words: Words) -> list[tuple[str, str]]:
-        """Values of a label, each with the number of pictures that it would leave."""
-        counts = self.retriever.gallery.counts(asked.type, asked.color)[label]
-        return [(f"{words.noun(name)} ({words.number(n)})", name) for name, n in counts.items()]
-
-    def _asking(self, values: Sequence[object]) -> Asking:
-        photo, more, crop, method, match, k, types, colors, weight, also = values
-        path = upload_path(photo, self.thumbnails) if photo else None
+    def _state(self, values: Values) -> PageState:
+        given = {name: values[control] for name, control in self.controls.items() if control in values}
+        path = upload_path(given["photo"], self.thumbnails) if given["photo"] else None
+        more = [upload_path(file, self.thumbnails) for file in checked_batch(given["more"] or [])]
+        options = {o.parameter: given[o.parameter] for o in OPTIONS if not o.is_flag} | flags_of(given[ALSO] or [])
+        options |= {o.parameter: options[o.parameter] or [] for o in OPTIONS if o.is_list}
         item_id = self.thumbnails.id_at(path) or "" if path else ""
-        asked = Asked(item_id, method, match, k, types or [], colors or [], weight, also or [], crop or "")
-        return Asking(path, [upload_path(file, self.thumbnails) for file in checked_batch(more or [])], asked)
+        return PageState(path, more, SearchState(item_id, given["crop"] or "", options))
+
+    def _values(self, **values: object) -> Values:
+        """Values by the names of their controls, as Gradio takes them."""
+        return {self.controls[name]: value for name, value in values.items()}
 
     # --- choosing the query ---
 
-    @clear_errors
-    def random_photo(self, seed: int, last_seed: int | None) -> tuple[str, int, int, str]:
-        """The next seed, or the one that the person typed -> picture, seed shown, seed used, no crop."""
+    @show_errors
+    def random_photo(self, request: gr.Request, seed: int, last_seed: int | None) -> Values:
+        """The picture of the next seed, or of the one that the person typed."""
         return self._photo_of(checked_seed(seed) + 1 if seed == last_seed else seed)
 
-    @clear_errors
-    def repeat_photo(self, seed: int) -> tuple[str, int, int, str]:
-        """Exactly this seed -> picture, seed shown, seed used, no crop."""
+    @show_errors
+    def repeat_photo(self, request: gr.Request, seed: int) -> Values:
+        """The picture of exactly this seed."""
         return self._photo_of(seed)
 
-    @clear_errors
-    def pick(self, request: gr.Request, event: gr.SelectData, *values: object) -> tuple[Any, Any, Any]:
-        """A click on a picture -> photo, crop, details.
-
-        One of the catalogue becomes the query; a result is told about.
-        """
+    @show_errors
+    def pick(self, request: gr.Request, event: gr.SelectData, values: Values) -> Values:
+        """A click on a picture: one of the catalogue becomes the query; a result is told about."""
         picture = event.value.get("image") if isinstance(event.value, dict) else None
         path = upload_path(picture, self.thumbnails)
         item_id = self.thumbnails.id_at(path)
         if item_id is None:
-            raise ImageError(Words()("no_photo"))
-        asking, words = self._asking(values), Words.of(request)
-        if not (asking.path or asking.more):
-            return path, "", ""
-        asked, gallery = asking.asked, self.retriever.gallery
+            raise no_photo()
+        state, words = self._state(values), Words.of(request)
+        if not state.photos:
+            return self._values(photo=path, crop="", details="")
+        gallery = self.retriever.gallery
         # Of several photos the first is explained.
-        crop = crop_of(asked.crop)
-        if asked.id and crop is None:
-            found = explain(self.retriever, item_id, query_id=asked.id)
+        crop = crop_of(state.search.crop)
+        if state.search.id and crop is None:
+            found = explain(self.retriever, item_id, query_id=state.search.id)
         else:
-            found = explain(self.retriever, item_id, asking.path or asking.more[0], crop=crop)
-        settings = replace(asked, id="", crop="").query_string(self.start)
+            found = explain(self.retriever, item_id, state.photos[0], crop=crop)
         labels = gallery.labels_of(gallery.row(item_id))
-        return gr.skip(), gr.skip(), views.details(item_id, labels, found, settings, words)
+        details = views.details(item_id, labels, found, self._settings(state.search), words)
+        return self._values(photo=gr.skip(), crop=gr.skip(), details=details)
 
-    def _photo_of(self, seed: int) -> tuple[str, int, int, str]:
-        return self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed))), seed, seed, ""
+    def _photo_of(self, seed: int) -> Values:
+        path = self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed)))
+        return self._values(photo=path, seed=seed, last_seed=seed, crop="")
 
     # --- the address ---
 
-    @clear_errors
-    def restore(self, address: str) -> tuple[Any, ...]:
+    @show_errors
+    def restore(self, request: gr.Request, address: str) -> Values:
         """An address -> photo, no more photos, the controls that it sets, and something new each time."""
-        asked = Asked.from_query_string(address, self.start)
-        for name, known in (("method", [m.name for m in self.retriever.methods]), ("match", list(TASKS))):
-            if getattr(asked, name) not in known:
-                raise UnknownNameError(name, getattr(asked, name), known)
-        self.retriever.gallery.selection(asked.type, asked.color)
+        search = SearchState.from_query_string(address, self.start)
+        for option in OPTIONS:
+            known = self.known(option)
+            if known and search.values[option.parameter] not in known:
+                raise UnknownNameError(option.parameter, search.values[option.parameter], known)
+        self.retriever.gallery.selection(*self._filters(search))
         path = None
-        if asked.id:
-            self.retriever.gallery.row(asked.id)  # raises for one that is unknown
-            path = self.thumbnails.path(asked.id)
-        controls = (asked.crop, asked.method, asked.match, asked.k, asked.type, asked.color, asked.weight, asked.also)
-        return path, None, *controls, str(time.monotonic_ns())
+        if search.id:
+            self.retriever.gallery.row(search.id)  # raises for one that is unknown
+            path = self.thumbnails.path(search.id)
+        options = {o.parameter: search.values[o.parameter] for o in OPTIONS if not o.is_flag}
+        also = [name for name in FLAGS if search.values[name]]
+        return self._values(
+            photo=path, more=None, crop=search.crop, **options, **{ALSO: also}, restored=str(time.monotonic_ns())
+        )
 
-    def welcome(self, request: gr.Request) -> tuple[Any, ...]:
-        """What the server says, in the visitor's language -> heading, notices, match, method, also, line."""
+    def welcome(self, request: gr.Request) -> Values:
+        """What the server says, in the visitor's language."""
         words, bundle = Words.of(request), self.retriever.bundle
-        return (
-            views.heading(bundle, words),
-            views.notices(bundle, words),
-            *(gr.update(choices=choices) for choices in self.choices(words)),
+        named = {o.parameter: gr.update(choices=self.choices(o, words)) for o in OPTIONS if o.choices}
+        return self._values(
+            heading=views.heading(bundle, words),
+            notices=views.notices(bundle, words),
+            **named,
+            **{ALSO: gr.update(choices=self.flags(words))},
         )
 
-    def choices(self, words: Words) -> tuple[list[tuple[str, str]], ...]:
-        """Choices of match, method and also: what people read, and its name."""
-        methods = [
-            (f"{words.method(m.name, m.title)}\n{words.explanation(m.name, m.explanation)}", m.name)
-            for m in self.retriever.methods
-        ]
-        return (
-            [(words(f"match_{name}"), name) for name in TASKS],
-            methods,
-            [(words(name), name) for name in FLAGS],
-        )
+    def known(self, option: Option) -> list[str]:
+        """What an option may be, for this bundle; empty where that is not a choice of one."""
+        return [m.name for m in self.retriever.methods] if option.name == "method" else list(option.choices)
+
+    def choices(self, option: Option, words: Words, search: SearchState | None = None) -> list[tuple[str, str]]:
+        """What an option may be: what people read, and its name.
+
+        Values of a label come with the number of pictures that each would leave of the search.
+        """
+        if option.name == "method":
+            methods = self.retriever.methods
+            return [
+                (f"{words.method(m.name, m.title)}\n{words.explanation(m.name, m.explanation)}", m.name)
+                for m in methods
+            ]
+        if option.label:
+            counts = self.retriever.gallery.counts(*self._filters(search or self.start))[option.label]
+            return [(f"{words.noun(name)} ({words.number(n)})", name) for name, n in counts.items()]
+        return [(words(f"{option.parameter}_{name}"), name) for name in option.choices]
+
+    def flags(self, words: Words) -> list[tuple[str, str]]:
+        """The options that are true or false: what people read, and its name."""
+        return [(words(name), name) for name in FLAGS]
+
+    def _filters(self, search: SearchState) -> tuple[list[str], list[str]]:
+        return search.values["types"], search.values["colors"]
+
+    def _settings(self, search: SearchState, **values: object) -> str:
+        """The address, behind an id, of the same search with other values and without a photo."""
+        return replace(search, id="", crop="").with_values(**values).query_string(self.start)
 
     # --- the other tabs ---
 
-    @clear_errors
-    def show_tab(self, request: gr.Request, tab: str, *values: object) -> tuple[Any, Any, Any]:
-        """What the open tab shows -> comparison, map, report; the others stay as they are."""
-        asking, words = self._asking(values), Words.of(request)
+    @show_errors
+    def show_tab(self, request: gr.Request, values: Values) -> Values:
+        """What the open tab shows; the others stay as they are."""
+        state, words = self._state(values), Words.of(request)
         views_of = {"compare": self._comparison, "map": self._map, "report": self._report}
-        return tuple(view(asking, words) if name == tab else gr.skip() for name, view in views_of.items())
+        tab = values[self.controls["open_tab"]]
+        return self._values(
+            **{name: view(state, words) if name == tab else gr.skip() for name, view in views_of.items()}
+        )
 
-    def _comparison(self, asking: Asking, words: Words) -> str:
-        if not (asking.path or asking.more):
+    def _comparison(self, state: PageState, words: Words) -> str:
+        if not state.photos:
             return views.nothing_yet(words)
-        found = compare(self.retriever, self._query(asking), asking.asked.options())
-        settings = {
-            name: replace(asking.asked, id="", crop="", method=name).query_string(self.start)
-            for name in found.by_method
-        }
+        found = compare(self.retriever, self._query(state), state.search.options())
+        settings = {name: self._settings(state.search, method=name) for name in found.by_method}
         return views.comparison(found, self.thumbnails.url, settings, words)
 
-    def _map(self, asking: Asking, words: Words) -> str:
+    def _map(self, state: PageState, words: Words) -> str:
         retriever = self.retriever
         place, rows = None, []
-        if asking.path or asking.more:
-            query, options = self._query(asking), asking.asked.options()
+        if state.photos:
+            query, options = self._query(state), state.search.options()
             place = self._places(query.features).mean(axis=0)
             rows = [retriever.gallery.row(match.id) for match in retriever.rank(query, options).matches]
         return views.collection_map(retriever.gallery, self._gallery_places, place, rows, words)
 
-    def _report(self, asking: Asking, words: Words) -> str:
+    def _report(self, state: PageState, words: Words) -> str:
         return report.page(self.retriever.bundle, self.thumbnails, words)
 
     def _places(self, features: Features) -> np.ndarray:
         bundle = self.retriever.bundle
-        return bundle.map.positions(features, bundle.attributes)
+        gallery_map, attributes = cast("GalleryMap", bundle.map), cast("AttributeModel", bundle.attributes)
+        return gallery_map.positions(features, attributes)  # the tab is there only where both are
 
     @cached_property
     def _gallery_places(self) -> np.ndarray:

@@ -1,19 +1,22 @@
-"""The page: its controls, its look, and which handler each control calls."""
+"""The page: its controls, and which handler each control calls."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
+from gradio.components import Component
 from gradio.routes import App
 
-from cbir.labels import LABELS
+from cbir.options import OPTIONS
 from cbir.search import Retriever
 from cbir.ui import views
-from cbir.ui.address import MAX_K
+from cbir.ui.address import ALSO, NAMES
 from cbir.ui.api import Endpoints
 from cbir.ui.handlers import Handlers
-from cbir.ui.texts import I18N, Words
+from cbir.ui.texts import I18N, LANGUAGES, Words
+from cbir.ui.theme import theme
 from cbir.ui.thumbnails import Thumbnails
 
 # Searches share one queue: embedding a photo keeps every core busy, so more at once only makes all of them slow.
@@ -23,148 +26,185 @@ UPLOAD_LIMIT = "25mb"
 UPLOADS_SWEPT_EVERY, UPLOADS_KEPT = 3600, 3 * 3600  # seconds
 
 SEARCH_QUEUE = {"concurrency_id": "search", "concurrency_limit": SEARCHES_AT_ONCE}
+# Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
+PAGE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
 SHOW_ADDRESS = "(here) => apparel.arrived(here)"
 SHOW_DETAILS = "() => apparel.chosen()"
 
+# Options that have their place on the page; all others stand under "Refine".
+PLACED = ("match", "types", "colors", "method", "k")
+
 
 def build_demo(retriever: Retriever) -> gr.Blocks:
-    """Build the page and the endpoints over one retriever."""
+    """Builds the page and the endpoints over one retriever."""
     thumbnails = Thumbnails(retriever.gallery)
     handlers = Handlers(retriever, thumbnails)
-    words, start = Words(), handlers.start
-    match_choices, method_choices, also_choices = handlers.choices(words)
-    type_choices, color_choices = (handlers.filter_choices(label, start, words) for label in LABELS)
-    first_items, first_line = handlers.catalogue(words, start)
-
     with gr.Blocks(
-        title=words("title"), fill_width=True, analytics_enabled=False, delete_cache=(UPLOADS_SWEPT_EVERY, UPLOADS_KEPT)
+        title=Words()("title"),
+        fill_width=True,
+        analytics_enabled=False,
+        delete_cache=(UPLOADS_SWEPT_EVERY, UPLOADS_KEPT),
     ) as demo:
-        heading = gr.HTML(views.heading(retriever.bundle, words), elem_id="heading", padding=False)
-        notices = gr.HTML(views.notices(retriever.bundle, words), elem_id="notices", padding=False)
-        with gr.Row(elem_id="page"):
-            with gr.Column(elem_id="query", min_width=280):
-                photo = gr.Image(
-                    label=I18N("photo"),
-                    alt_text=words("photo_alt"),
-                    placeholder=I18N("photo_placeholder"),
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "clipboard", "webcam"],
-                    buttons=[],
-                    height=260,
-                    elem_id="photo",
-                )
-                with gr.Row(elem_id="random"):
-                    random = gr.Button(I18N("random"), min_width=120)
-                    seed = gr.Number(0, label=I18N("seed"), precision=0, minimum=0, min_width=110, elem_id="seed")
-                match = gr.Radio(match_choices, value=start.match, label=I18N("match"), elem_id="match")
-                with gr.Group():
-                    types = gr.CheckboxGroup(
-                        type_choices, label=I18N("types"), visible=bool(type_choices), elem_id="types"
-                    )
-                    colors = gr.CheckboxGroup(
-                        color_choices, label=I18N("colors"), visible=bool(color_choices), elem_id="colors"
-                    )
-                with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
-                    weight = gr.Slider(
-                        0, 1, start.weight, step=0.05, label=I18N("weight"), info=I18N("weight_info"), elem_id="weight"
-                    )
-                    also = gr.CheckboxGroup(also_choices, label=I18N("also"), elem_id="also")
-                    crop = gr.Textbox(
-                        "", label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
-                    )
-                    whole = gr.Button(I18N("crop_clear"), size="sm")
-                    more = gr.File(
-                        label=I18N("more"), file_count="multiple", file_types=["image"], height=140, elem_id="more"
-                    )
-                method = gr.Radio(method_choices, value=start.method, label=I18N("method"), elem_id="method")
-                k = gr.Slider(1, MAX_K, value=start.k, step=1, label=I18N("k"), elem_id="k")
-                search = gr.Button(I18N("search"), variant="primary")
-            with gr.Column(elem_id="answer", min_width=280), gr.Tabs(elem_id="tabs"):
-                with gr.Tab(I18N("results"), id="results") as results_tab:
-                    line = gr.HTML(first_line, elem_id="line", padding=False)
-                    details = gr.HTML(elem_id="details", padding=False)
-                    results = gr.Gallery(
-                        first_items["value"],
-                        label=words("results"),
-                        show_label=False,
-                        container=False,
-                        allow_preview=False,
-                        interactive=False,
-                        buttons=[],
-                        columns=4,
-                        object_fit="contain",
-                        elem_id="results",
-                    )
-                with gr.Tab(I18N("compare"), id="compare") as compare_tab:
-                    comparison = gr.HTML(elem_id="compare", padding=False)
-                with gr.Tab(I18N("map"), id="map", visible=retriever.bundle.map is not None) as map_tab:
-                    map_ = gr.HTML(elem_id="map", padding=False)
-                with gr.Tab(I18N("report"), id="report", visible=retriever.bundle.report is not None) as report_tab:
-                    report = gr.HTML(elem_id="report", padding=False)
-        # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, what changes when an
-        # address was restored, and the open tab.
-        address = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="address")
-        here = gr.Textbox(label=I18N("address"), visible="hidden", elem_id="here")
-        restored = gr.Textbox("", label=I18N("address"), visible="hidden", elem_id="restored")
-        open_tab = gr.Textbox("results", label=I18N("address"), visible="hidden", elem_id="open-tab")
-        last_seed = gr.State()
-
-        # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
-        page: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-        quiet = page | {"show_progress": "hidden"}
-        asked = [photo, more, crop, method, match, k, types, colors, weight, also]
-        shown = [results, line, details, here, types, colors]
-        searches = page | SEARCH_QUEUE | {"show_progress": "minimal", "show_progress_on": line}
-
-        changes = [method.input, match.input, k.release, types.input, colors.input, weight.release, also.input]
-        changed = gr.on(
-            [*changes, photo.change, more.change, crop.change, restored.change],
-            handlers.refresh,
-            asked,
-            shown,
-            trigger_mode="always_last",
-            **searches,
-        )
-        asked_again = search.click(handlers.answer, asked, shown, **searches)
-        demo.load(handlers.welcome, None, [heading, notices, match, method, also], **quiet)
-        # What is restored counts as one more change: searches that start one by one also end in that order.
-        demo.load(handlers.restore, address, [*asked, restored], js="() => location.search", **quiet)
-        address.change(handlers.restore, address, [*asked, restored], trigger_mode="always_last", **quiet)
-        tabs = {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
-        show_tab = {"fn": handlers.show_tab, "inputs": [open_tab, *asked], "outputs": [comparison, map_, report]}
-        for done in (changed, asked_again):
-            done.success(None, here, js=SHOW_ADDRESS, api_visibility="private").success(**show_tab, **page)
-        for name, tab in tabs.items():
-            tab.select(None, None, open_tab, js=f"() => '{name}'", api_visibility="private").success(**show_tab, **page)
-
-        seeds = [photo, seed, last_seed, crop]
-        random.click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
-        seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
-        picked = results.select(handlers.pick, asked, [photo, crop, details], **quiet)
-        picked.success(None, None, None, js=SHOW_DETAILS, api_visibility="private")
-        gr.on([photo.input, whole.click], None, None, crop, js="() => ''", api_visibility="private")
-
+        _connect(handlers, _draw(handlers), demo)
         endpoints = Endpoints(retriever, thumbnails)
         for searching in ("search", "search_by_id", "search_together", "search_many", "compare", "explain"):
-            gr.api(getattr(endpoints, searching), **SEARCH_QUEUE)
+            gr.api(endpoints.published(searching), **SEARCH_QUEUE)
         for quick in ("facets", "random", "methods"):
-            gr.api(getattr(endpoints, quick), concurrency_limit=None)
-
+            gr.api(endpoints.published(quick), concurrency_limit=None)
     # Without api_open=False a program could pass the queue and its limits by.
     return demo.queue(api_open=False, max_size=WAITING_AT_MOST)
 
 
-def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
-    """Start the server with the app's look and limits, for agents too where `mcp` is installed.
+def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
+    """Puts the controls on the page, and under their names into `handlers.controls` -> the tabs, by name."""
+    words, start, bundle = Words(), handlers.start, handlers.retriever.bundle
+    first_items, first_line = handlers.catalogue(words, start)
+    controls = handlers.controls
+
+    def option(name: str) -> None:
+        controls[name] = _option_control(name, handlers)
+
+    def hidden(name: str, value: str | None = None) -> gr.Textbox:
+        return gr.Textbox(value, label=I18N("address"), visible="hidden", elem_id=name.replace("_", "-"))
+
+    controls["heading"] = gr.HTML(views.heading(bundle, words), elem_id="heading", padding=False)
+    controls["notices"] = gr.HTML(views.notices(bundle, words), elem_id="notices", padding=False)
+    with gr.Row(elem_id="page"):
+        with gr.Column(elem_id="query", min_width=280):
+            controls["photo"] = gr.Image(
+                label=I18N("photo"),
+                alt_text=words("photo_alt"),
+                placeholder=cast("str", I18N("photo_placeholder")),  # translated in the browser
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard", "webcam"],
+                buttons=[],
+                height=260,
+                elem_id="photo",
+            )
+            with gr.Row(elem_id="random"):
+                controls["random"] = gr.Button(I18N("random"), min_width=120)
+                controls["seed"] = gr.Number(
+                    0, label=I18N("seed"), precision=0, minimum=0, min_width=110, elem_id="seed"
+                )
+            option("match")
+            with gr.Group():
+                option("types")
+                option("colors")
+            with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
+                for other in OPTIONS:
+                    if not other.is_flag and other.parameter not in PLACED:
+                        option(other.parameter)
+                controls[ALSO] = gr.CheckboxGroup(handlers.flags(words), label=I18N(ALSO), elem_id=ALSO)
+                controls["crop"] = gr.Textbox(
+                    "", label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
+                )
+                controls["whole"] = gr.Button(I18N("crop_clear"), size="sm")
+                controls["more"] = gr.File(
+                    label=I18N("more"), file_count="multiple", file_types=["image"], height=140, elem_id="more"
+                )
+            option("method")
+            option("k")
+            controls["search"] = gr.Button(I18N("search"), variant="primary")
+        with gr.Column(elem_id="answer", min_width=280), gr.Tabs(elem_id="tabs"):
+            with gr.Tab(I18N("results"), id="results") as results_tab:
+                controls["line"] = gr.HTML(first_line, elem_id="line", padding=False)
+                controls["details"] = gr.HTML(elem_id="details", padding=False)
+                controls["results"] = gr.Gallery(
+                    first_items["value"],
+                    label=words("results"),
+                    show_label=False,
+                    container=False,
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    columns=4,
+                    object_fit="contain",
+                    elem_id="results",
+                )
+            with gr.Tab(I18N("compare"), id="compare") as compare_tab:
+                controls["compare"] = gr.HTML(elem_id="compare", padding=False)
+            with gr.Tab(I18N("map"), id="map", visible=bundle.map is not None) as map_tab:
+                controls["map"] = gr.HTML(elem_id="map", padding=False)
+            with gr.Tab(I18N("report"), id="report", visible=bundle.report is not None) as report_tab:
+                controls["report"] = gr.HTML(elem_id="report", padding=False)
+    # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, what changes when an
+    # address was restored, and the open tab.
+    controls["address"] = hidden("address")
+    controls["here"] = hidden("here")
+    controls["restored"] = hidden("restored", "")
+    controls["open_tab"] = hidden("open_tab", "results")
+    controls["last_seed"] = gr.State()
+    return {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
+
+
+def _option_control(name: str, handlers: Handlers) -> Component:
+    option = next(option for option in OPTIONS if option.parameter == name)
+    value = handlers.start.values[name]
+    about: dict[str, Any] = {"label": I18N(name), "elem_id": name}
+    if option.slider is not None:
+        low, high, step = option.slider
+        info = I18N(f"{name}_info") if f"{name}_info" in LANGUAGES["en"] else None
+        return gr.Slider(low, high, value, step=step, info=info, **about)
+    choices = handlers.choices(option, Words())
+    if option.is_list:
+        return gr.CheckboxGroup(choices, visible=bool(choices), **about)
+    return gr.Radio(choices, value=value, **about)
+
+
+def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None:
+    """Binds events to handlers. A set of controls reaches its handler as a dictionary of their values."""
+    controls = handlers.controls
+
+    def named(*names: str) -> list[Any]:
+        return [controls[name] for name in names]
+
+    quiet = PAGE | {"show_progress": "hidden"}
+    options = [controls[option.parameter] for option in OPTIONS if not option.is_flag]
+    asked = {*named("photo", "more", "crop", ALSO), *options}
+    shown = named("results", "line", "details", "here", *(option.parameter for option in OPTIONS if option.label))
+    searches = PAGE | SEARCH_QUEUE | {"show_progress": "minimal", "show_progress_on": controls["line"]}
+
+    changes = [o.release if isinstance(o, gr.Slider) else o.input for o in (*options, controls[ALSO])]
+    changes += [control.change for control in named("photo", "more", "crop", "restored")]
+    changed = gr.on(changes, handlers.refresh, asked, shown, trigger_mode="always_last", **searches)
+    asked_again = controls["search"].click(handlers.answer, asked, shown, **searches)
+
+    choices = named(*(option.parameter for option in OPTIONS if option.choices), ALSO)
+    demo.load(handlers.welcome, None, [*named("heading", "notices"), *choices], **quiet)
+    # What is restored counts as one more change: searches that start one by one also end in that order.
+    restored = [*named("photo", "more", "crop"), *options, *named(ALSO, "restored")]
+    address = controls["address"]
+    demo.load(handlers.restore, address, restored, js="() => location.search", **quiet)
+    address.change(handlers.restore, address, restored, trigger_mode="always_last", **quiet)
+
+    open_tab = controls["open_tab"]
+    show_tab = {"fn": handlers.show_tab, "inputs": {open_tab, *asked}, "outputs": named("compare", "map", "report")}
+    for done in (changed, asked_again):
+        done.success(None, controls["here"], js=SHOW_ADDRESS, api_visibility="private").success(**show_tab, **PAGE)
+    for name, tab in tabs.items():
+        tab.select(None, None, open_tab, js=f"() => '{name}'", api_visibility="private").success(**show_tab, **PAGE)
+
+    seed, last_seed, crop = named("seed", "last_seed", "crop")
+    seeds = named("photo", "seed", "last_seed", "crop")
+    controls["random"].click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
+    seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
+    picked = controls["results"].select(handlers.pick, asked, named("photo", "crop", "details"), **quiet)
+    picked.success(None, None, None, js=SHOW_DETAILS, api_visibility="private")
+    cleared = [controls["photo"].input, controls["whole"].click]
+    gr.on(cleared, None, None, crop, js="() => ''", api_visibility="private")
+
+
+def launch(demo: gr.Blocks, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 - whatever Gradio takes
+    """Starts the server with the app's look and limits, for agents too where `mcp` is installed.
 
     `options` go to `gr.Blocks.launch`.
     """
     return demo.launch(
         theme=theme(),
         i18n=I18N,
-        js=Path(__file__).with_name("page.js").read_text(encoding="utf-8"),
+        js=_page_js(),
         css_paths=Path(__file__).with_name("style.css"),
         max_file_size=UPLOAD_LIMIT,
         enable_monitoring=False,
@@ -175,45 +215,7 @@ def launch(demo: gr.Blocks, **options: object) -> tuple[App, str, str]:
     )
 
 
-def theme() -> gr.themes.Base:
-    """Calm and neutral, so that the garments are the only color; system fonts, so that nothing is fetched."""
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,
-        neutral_hue=gr.themes.colors.stone,
-        radius_size=gr.themes.sizes.radius_lg,
-        font=["ui-sans-serif", "system-ui", "sans-serif"],
-        font_mono=["ui-monospace", "monospace"],
-    ).set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        block_label_text_color="*neutral_600",
-        block_title_text_color="*neutral_700",
-        color_accent="*primary_600",
-        slider_color="*primary_600",
-        checkbox_background_color_selected="*primary_600",
-        checkbox_border_color_selected="*primary_600",
-        checkbox_label_background_fill="*background_fill_primary",
-        checkbox_label_background_fill_hover="*background_fill_secondary",
-        checkbox_label_background_fill_selected="*primary_50",
-        checkbox_label_background_fill_selected_dark="*primary_950",
-        checkbox_label_border_width="1px",
-        checkbox_label_border_color_selected="*primary_600",
-        checkbox_label_background_fill_dark="*background_fill_primary",
-        checkbox_label_background_fill_hover_dark="*neutral_800",
-        checkbox_label_border_color_dark="*neutral_700",
-        checkbox_label_border_color_selected_dark="*primary_500",
-        button_secondary_background_fill_dark="*background_fill_primary",
-        button_secondary_background_fill_hover_dark="*neutral_800",
-        button_secondary_border_color_dark="*neutral_700",
-        button_primary_border_color="transparent",
-        button_primary_border_color_dark="transparent",
-        button_secondary_background_fill="*background_fill_primary",
-        button_secondary_border_color="*neutral_300",
-        button_border_width="1px",
-        button_primary_background_fill="*neutral_900",
-        button_primary_background_fill_hover="*neutral_700",
-        button_primary_text_color="white",
-        button_primary_background_fill_dark="*neutral_100",
-        button_primary_background_fill_hover_dark="white",
-        button_primary_text_color_dark="*neutral_900",
-    )
+def _page_js() -> str:
+    """`page.js`, told which names of the address are ours."""
+    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    return script.replace("$ADDRESS_NAMES", json.dumps(NAMES))

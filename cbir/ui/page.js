@@ -91,7 +91,7 @@
     document.addEventListener("input", (event) => event.target.closest("#crop") && frame());
 
     // --- a search has arrived: its address goes into the history, and on a phone its results come into sight ---
-    const OURS = ["id", "method", "match", "k", "type", "color", "weight", "also", "crop"];
+    const OURS = $ADDRESS_NAMES; // filled in by layout.py
     const ours = (search) =>
         JSON.stringify([...new URLSearchParams(search)].filter(([name]) => OURS.includes(name)).sort());
     const show = (here) => {
@@ -127,7 +127,7 @@
 
     // --- Gradio's slider is released by the pointer only; arrow keys should count as well ---
     document.addEventListener("keyup", ({key, target}) => {
-        if (target.matches("#k input[type=range], #weight input[type=range]") && /^(Arrow|Page|Home|End)/.test(key))
+        if (target.matches("#query input[type=range]") && /^(Arrow|Page|Home|End)/.test(key))
             target.dispatchEvent(new PointerEvent("pointerup", {bubbles: true}));
     });
 }

@@ -2,24 +2,33 @@
 
 The words are in `locales/<language>.json`, by key. Gradio translates what stands on its own components (`I18N`); what
 the server says follows the browser's first language (`Words.of`). English names of types, colors and bundles are the
-names themselves, and those of similarity methods live in their registry; another language has keys "noun.<name>",
-"bundle.<title>", "method.<name>" and "method.<name>.explanation" for them.
+names themselves, those of similarity methods live in their registry, texts of a report's tables in
+`cbir.report_tables`, and errors and notices are written where they arise; another language has keys "noun.<name>",
+"bundle.<title>", "method.<name>", "method.<name>.explanation", "table.<name>", "line.<template>" and, for words in
+lines, "word.<name>".
 """
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 
+from cbir.errors import Line
 from cbir.explain import Evidence
+from cbir.report import Estimate, Spread
+from cbir.report_tables import Cell, Share, Text
+from cbir.similarity import SIMILARITIES
 
 LOCALES = Path(__file__).with_name("locales")
 LANGUAGES: dict[str, dict[str, str]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(LOCALES.glob("*.json"))
 }
-I18N = gr.I18n(**LANGUAGES)
+I18N = gr.I18n(
+    **{name: {key: text for key, text in texts.items() if "." not in key} for name, texts in LANGUAGES.items()}
+)
 
 # Portuguese colors agree with the garment in gender and number.
 _GENDERS = {"dress": "m", "pants": "f", "shirt": "f", "shoes": "mp", "shorts": "mp"}
@@ -63,7 +72,23 @@ class Words:
         """The title of a bundle, where the language knows it."""
         return LANGUAGES[self.language].get(f"bundle.{title}", title)
 
-    def garment(self, labels: dict[str, str]) -> str:
+    def line(self, english: str) -> str:
+        """What the library says to people: an error or a notice, see `cbir.errors.Line`."""
+        if not isinstance(english, Line):
+            return english
+        template = LANGUAGES[self.language].get(f"line.{english.template}", english.template)
+        values = {name: self._value(name, value) for name, value in english.values.items()}
+        return template.format(**values) if values else template
+
+    def _value(self, name: str, value: object) -> object:
+        """A value of a line; some are lines or words themselves."""
+        if isinstance(value, Line):
+            return self.line(value)
+        if name == "method":
+            return next((self.method(m.name, m.title) for m in SIMILARITIES.values() if m.title == value), value)
+        return LANGUAGES[self.language].get(f"word.{value}", value) if name in ("kind", "label") else value
+
+    def garment(self, labels: Mapping[str, str]) -> str:
         """Labels as one says them, e.g. "blue shirt", "camisa azul"; empty when unknown."""
         color, type_ = labels.get("color", ""), labels.get("type", "")
         if self.language != "pt":
@@ -77,6 +102,34 @@ class Words:
     def explanation(self, name: str, english: str) -> str:
         """The line that explains a similarity method."""
         return LANGUAGES[self.language].get(f"method.{name}.explanation", english)
+
+    def text(self, text: Text | str) -> str:
+        """A text of a report's tables, which has its English with it; one that is not translated stays as it is."""
+        if isinstance(text, str):
+            return text
+        values = {name: self.cell(value) for name, value in text.values.items()}
+        return LANGUAGES[self.language].get(text.key, text.english).format(**values)
+
+    def cell(self, value: Cell) -> str:
+        """A cell of a report's table."""
+        match value:
+            case None:
+                return self.decimal(None)
+            case str() | Text():
+                return self.text(value)
+            case int():
+                return self.number(value)
+            case float():
+                return self.decimal(value)
+            case Share():
+                return self.percent(value.value)
+            case Estimate():
+                return self.decimal(value.value)
+            case Spread():
+                deviation = "" if value.deviation is None else f" ± {self.decimal(value.deviation)}"
+                return self.decimal(value.mean) + deviation
+            case tuple():
+                return " / ".join(map(self.cell, value))
 
     def because(self, label: str, evidence: Evidence) -> str:
         """Whether a query and an item agree, e.g. "Same type: almost certainly (97 %), both look like shirt."."""

@@ -15,10 +15,11 @@ from cbir.compare import Comparison
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
-from cbir.search import SearchOptions, SearchResult
+from cbir.search import SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.texts import Words
+from cbir.version import __version__
 
 MAP_SIDE = 1000  # units of the drawing
 # Points are in the color they stand for; one that is not named here is drawn in grey.
@@ -31,7 +32,9 @@ POINTS = {
 def heading(bundle: Bundle, words: Words) -> str:
     """Title, tagline and what is searched."""
     pictures = words("pictures", n=words.number(len(bundle.gallery)))
-    facts = " · ".join(filter(None, [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name]))
+    facts = " · ".join(
+        filter(None, [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name, f"v{__version__}"])
+    )
     return f"<h1>{words('title')}</h1><p>{words('tagline')}</p><p class='facts'>{escape(facts)}</p>"
 
 
@@ -60,20 +63,17 @@ def captions(result: SearchResult, words: Words) -> list[str]:
     ]
 
 
-def found(
-    result: SearchResult, options: SearchOptions, gallery: Gallery, picture: str, files: dict[str, str], words: Words
-) -> str:
+def found(result: SearchResult, gallery: Gallery, picture: str, files: dict[str, str], words: Words) -> str:
     """The line above the results.
 
     Args:
         result: what was found.
-        options: what was asked.
         gallery: what was searched.
         picture: address of the query's picture.
         files: name of a file -> its text, for links that save it.
         words: the language.
     """
-    title = words("found_far" if options.least_similar else "found", n=len(result.matches))
+    title = words("found_far" if result.options.least_similar else "found", n=len(result.matches))
     if not result.matches:
         title = words("nothing")
     elif result.query_id is not None:

@@ -2,12 +2,16 @@
 
 import contextlib
 import io
+import os
+import re
 import struct
 import sys
+import threading
 
 import pytest
 from PIL import Image
 
+from cbir import images
 from cbir.errors import ImageError
 from cbir.headers import exif_orientation, read
 from cbir.images import load_image
@@ -18,6 +22,7 @@ from tests.cbir.test_images import assert_close, pixel
 if sys.platform != "linux":
     pytest.skip("limits a process as Linux does", allow_module_level=True)
 
+from tests.fuzz_images import fuzz
 from tests.limited import MAX_MB, load_all
 
 
@@ -99,6 +104,34 @@ def test_jpegs_that_no_browser_shows_are_refused(marker):
         load_image(data)
 
 
+# --- small files, large pictures
+
+
+def test_what_takes_too_much_is_refused(tmp_path):
+    loaded = answers(bombs.REFUSED_FOR_SIZE, tmp_path)
+    reasons = ("opens fast", "at most 64 megapixels")
+    assert {name: answer for name, answer in loaded.items() if not any(reason in answer for reason in reasons)} == {}
+
+
+def test_what_is_as_large_as_may_be_is_read(tmp_path):
+    loaded = answers(bombs.TAKEN, tmp_path, 120)
+    assert {name: answer for name, answer in loaded.items() if not re.fullmatch(r"\d+ x \d+", answer)} == {}
+
+
+def test_large_photos_are_decoded_one_at_a_time(monkeypatch):
+    lock = threading.Lock()
+    monkeypatch.setattr(images, "_LARGE", lock)
+    monkeypatch.setattr(images, "SMALL_MEMORY", 2**20)
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (load_image(bombs.flat_png(1000, 1000)), done.set()))
+    with lock:
+        thread.start()
+        assert load_image(bombs.flat_png(100, 100)).size == (100, 100)
+        assert not done.wait(0.2)
+    assert done.wait(10)
+    thread.join()
+
+
 # --- orientation
 
 
@@ -152,3 +185,17 @@ def test_every_cut_of_a_file_is_read_or_refused(format):
     for length in range(len(data)):
         with contextlib.suppress(ImageError):
             load_image(data[:length])
+
+
+# --- chance
+
+
+def test_mutants_of_photos_and_bombs_are_read_or_refused():
+    counts = fuzz(int(os.environ.get("CBIR_FUZZ", 1000)), max_seconds=60)
+    assert counts["is read"] > 100
+    assert counts["is damaged or cut short"] > 100
+
+
+def test_the_fuzzer_names_the_mutant_that_took_too_long():
+    with pytest.raises(AssertionError, match=r"seed 5, mutant 7: (.|\n)*took 0\.0 s"):
+        fuzz(3, seed=5, first=7, max_seconds=0)

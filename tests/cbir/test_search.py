@@ -71,6 +71,7 @@ def test_a_bad_photo_is_refused_and_the_next_is_served(retriever):
 
 def test_methods_without_a_model_are_not_offered(toy_bundle):
     bare = Retriever(dataclasses.replace(toy_bundle, models=Models()), ToyBackbone())
+    assert bare.search_by_id("red_shirt/0.png").method == "cosine"  # without being told which
     assert [m.name for m in bare.methods] == ["cosine", "inverse_euclidean"]
     with pytest.raises(UnknownNameError):
         bare.search_by_id("red_shirt/3.png", SearchOptions("random_forest"))

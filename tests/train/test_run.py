@@ -11,6 +11,7 @@ from cbir.errors import CbirError, DataError
 from cbir.features.color_network import ColorNetwork
 from cbir.images import load_image
 from cbir.own_photos import index_folder
+from cbir.report import Report
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import TOY_COLORS, ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
@@ -61,14 +62,14 @@ def test_training_writes_a_bundle_and_prints_the_tables(backbone, tmp_path, caps
     assert len(bundle.gallery) == 72
     assert set(bundle.gallery.splits) == {"train", "test"}
     assert bundle.manifest.dataset.unreadable.keys() == {"red_shirt/broken.jpg"}
-    assert bundle.report["pairs"]["attribute_agreement"]["type"]["pearson"][0] > 0.7
+    assert bundle.report.methods["attribute_agreement"].pairs["type"].pearson.value > 0.7
     assert bundle.familiarity.threshold < 1
     result = Retriever(bundle, backbone).search(toy_photo("blue", "shoes", 77), SearchOptions(k=5))
     assert {m.labels["type"] for m in result.matches} == {"shoes"}
-    # The printed figures are those of the bundle on disk: judging it again gives the same table.
+    # The printed figures are those of the bundle on disk: evaluating it again gives the same table.
     assert evaluate.main(["--bundle", str(out), "--out", str(tmp_path / "report.json")]) == 0
     assert capsys.readouterr().out.strip() in printed
-    assert json.loads((tmp_path / "report.json").read_text()) == bundle.report
+    assert json.loads((tmp_path / "report.json").read_text()) == bundle.report.to_json()
 
 
 def test_training_again_embeds_nothing_and_gives_the_same_bundle(backbone, tmp_path):
@@ -95,24 +96,6 @@ def test_more_photos_are_fitted_on_but_not_found(backbone, fitted, tmp_path):
     assert set(fitted["labels"]["color"]) == {*TOY_COLORS, ""}  # types alone are known of the others
     assert (fitted["labels"]["color"] == "").sum() == bundle.manifest.dataset.n_also_fit
     assert f"fitted on {n_fitted} photos" in provenance(bundle.report)
-
-
-def test_tables_go_into_their_section_of_a_file(backbone, tmp_path):
-    data = write_toy_photos(tmp_path / "photos")
-    run.main(["--data", str(data), "--out", str(tmp_path / "out")])
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- evaluation -->\nold\n<!-- /evaluation -->\nafter\n")
-    for _ in range(2):
-        evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
-    text = readme.read_text()
-    assert text.startswith("before\n<!-- evaluation -->\nMeasured by")
-    assert text.endswith("<!-- /evaluation -->\nafter\n")
-    assert "old" not in text
-    assert text.count("| Cosine ") == 3
-    readme.write_text("no section")
-    with pytest.raises(CbirError, match="<!-- evaluation -->"):
-        evaluate.main(["--bundle", str(tmp_path / "out"), "--readme", str(readme)])
-    assert readme.read_text() == "no section"
 
 
 class Recorder:
@@ -147,7 +130,7 @@ def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, 
     for image, color in zip(recorder.images, recorder.labels["color"], strict=True):
         row = next(r for r, id in enumerate(gallery.ids) if load_image(data / id).tobytes() == image.tobytes())
         assert gallery.labels["color"][row] == color
-    assert bundle.report["data"]["color_network"] == counts
+    assert vars(bundle.report.data.color_network) == counts
     # The methods are told which ones it has seen.
     np.testing.assert_array_equal(fitted["tuned"], seen[gallery.splits == "train"])
 
@@ -168,17 +151,16 @@ def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder
     np.testing.assert_array_equal(photos.gallery.features.learned, bundle.gallery.features.learned)
     assert photos.color_network is bundle.color_network
 
-    # Fresh splits would judge on what it learned from; bundles of other seeds do not.
+    # Fresh splits would evaluate on what it learned from; bundles of other seeds do not.
     with pytest.raises(DataError, match="--others"):
         evaluate.main(["--bundle", str(tmp_path / "0"), "--seeds", "3"])
     report = tmp_path / "report.json"
     evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "1"), "--out", str(report)])
-    seeds = json.loads(report.read_text())["seeds"]
-    assert seeds["seeds"] == [0, 1]
-    figures = [load_bundle(tmp_path / seed).report["pairs"]["cosine"]["type"]["pearson"][0] for seed in "01"]
-    assert seeds["pairs"]["cosine"]["type"]["pearson"] == pytest.approx(
-        [np.mean(figures), np.std(figures, ddof=1)], abs=1e-4
-    )
+    seeds = Report.from_json(json.loads(report.read_text())).seeds
+    assert seeds.seeds == (0, 1)
+    figures = [load_bundle(tmp_path / seed).report.methods["cosine"].pairs["type"].pearson.value for seed in "01"]
+    spread = seeds.methods["cosine"].pairs["type"].pearson
+    assert (spread.mean, spread.deviation) == pytest.approx((np.mean(figures), np.std(figures, ddof=1)), abs=1e-4)
     with pytest.raises(DataError, match=r"different seeds, got seeds \[0, 0\]"):
         evaluate.main(["--bundle", str(tmp_path / "0"), "--others", str(tmp_path / "0")])
     run.main(["--data", str(data), "--out", str(tmp_path / "2"), "--seed", "2"])

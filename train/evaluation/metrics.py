@@ -11,12 +11,16 @@ Legend: m pairs, q queries, g gallery items, n photos, b replicates.
 from collections.abc import Iterator
 
 import numpy as np
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import precision_recall_curve
+
+from cbir.report import Curve, Difference, Reliability
 
 ECE_BINS = 15  # of equal width on [0, 1]
 CHUNK = 100  # replicates at a time: bounds memory
 
 
-# --- pairs ---------------------------------------------------------------------------------------------------------
+# --- pairs ---
 
 
 def pair_metrics(scores: np.ndarray, same: np.ndarray, is_probability: bool = False) -> dict[str, float]:
@@ -25,13 +29,13 @@ def pair_metrics(scores: np.ndarray, same: np.ndarray, is_probability: bool = Fa
     Args:
         scores: (m,) float, finite.
         same: (m,) bool.
-        is_probability: whether scores are probabilities, whose calibration can be judged.
+        is_probability: whether scores are probabilities, whose calibration can be evaluated.
 
     Returns:
         "pearson" and "spearman" of scores and labels, as published, "roc_auc" (ties count half) and, for
         probabilities, "ece": the expected calibration error over `ECE_BINS` bins of equal width, i.e. the mean over
         pairs of |mean score - share of the same label| of the pair's bin (Naeini et al., 2015). nan where scores or
-        labels are constant, but for "ece".
+        labels are constant, except "ece".
     """
     found = weighted_pair_metrics(scores, same, np.ones((1, len(scores))), is_probability)
     return {name: float(values[0]) for name, values in found.items()}
@@ -59,11 +63,11 @@ def weighted_pair_metrics(
     positive = np.add.reduceat(w * y, starts, axis=1)
     total = np.add.reduceat(w, starts, axis=1)
     negative = total - positive
-    # Weighted midranks, but for a constant: correlations do not see it.
+    # Weighted midranks up to a constant, which correlations do not see.
     ranks = np.cumsum(total, axis=1) - total / 2
     below = np.cumsum(negative, axis=1) - negative / 2
     n_positive, n_negative = positive.sum(axis=1), negative.sum(axis=1)
-    # One score or one label alone leaves rounding errors, whose correlation means nothing.
+    # Where all scores or labels are equal, only rounding errors are left, whose correlation means nothing.
     varies = ((total > 0).sum(axis=1) > 1) & (n_positive > 0) & (n_negative > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         metrics = {
@@ -90,55 +94,58 @@ def _correlation(x: np.ndarray, positive: np.ndarray, total: np.ndarray) -> np.n
 
 
 def _bins(probabilities: np.ndarray) -> np.ndarray:
-    return np.clip((probabilities * ECE_BINS).astype(int), 0, ECE_BINS - 1)
+    # As `calibration_curve` does: what lies on an edge belongs to the bin below it.
+    return np.searchsorted(np.linspace(0, 1, ECE_BINS + 1)[1:-1], probabilities)
 
 
-def reliability(scores: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
-    """The reliability curve of probabilities: its points are the bins of "ece" that hold pairs.
+def reliability(scores: np.ndarray, same: np.ndarray) -> Reliability:
+    """The reliability curve of probabilities (m,): its points are the bins of "ece" that hold pairs."""
+    # Sums of products of probabilities may exceed 1 by a rounding error.
+    share_same, mean_score = calibration_curve(same, np.clip(scores, 0, 1), n_bins=ECE_BINS)
+    counts = np.bincount(_bins(scores))
+    return Reliability(*(tuple(values.tolist()) for values in (mean_score, share_same, counts[counts > 0])))
+
+
+def precision_recall(scores: np.ndarray, same: np.ndarray, points: int) -> Curve:
+    """The precision-recall curve of pairs, at about so many points that are evenly spaced along the recall axis."""
+    precision, recall, _ = precision_recall_curve(same, scores)
+    precision, recall = precision[-2::-1], recall[-2::-1]  # in order of recall; the last point is no pair's
+    # The last of each run that rounds to the same place.
+    places = np.searchsorted(recall, np.linspace(0, 1, points + 1)[1:] - 1e-12)
+    places = np.unique(np.minimum(places, len(recall) - 1))
+    return Curve(tuple(recall[places].tolist()), tuple(precision[places].tolist()))
+
+
+# --- rankings ---
+
+
+def ranking(scores: np.ndarray, id_order: np.ndarray) -> np.ndarray:
+    """Ranks items for each query by (-score, id), as a search does.
+
+    Args:
+        scores: (q, g) float, finite.
+        id_order: (g,) int, place of each item's id in alphabetical order.
 
     Returns:
-        "mean_score", "share_same" and "n_pairs", each (bins,).
+        (q, g) int, columns of the items, best first.
     """
-    bins = _bins(scores)
-    filled = np.unique(bins)
-    return {
-        "mean_score": np.array([scores[bins == k].mean(dtype=np.float64) for k in filled]),
-        "share_same": np.array([same[bins == k].mean() for k in filled]),
-        "n_pairs": np.array([np.sum(bins == k) for k in filled]),
-    }
+    by_id = np.argsort(id_order)
+    return by_id[np.argsort(-scores[:, by_id], axis=1, kind="stable")]
 
 
-def precision_recall(scores: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
-    """The precision-recall curve of pairs: one point for each score that occurs, from the highest.
-
-    Returns:
-        "recall", "precision" and "threshold", each (points,).
-    """
-    order = np.argsort(-scores, kind="stable")
-    last = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])  # of each run of equal scores
-    found = np.cumsum(same[order])[last]
-    return {"recall": found / same.sum(), "precision": found / (last + 1), "threshold": scores[order][last]}
-
-
-# --- rankings ------------------------------------------------------------------------------------------------------
-
-
-def query_metrics(scores: np.ndarray, relevance: np.ndarray) -> dict[str, np.ndarray]:
+def query_metrics(ranked: np.ndarray) -> dict[str, np.ndarray]:
     """Quality of the ranking that each query gets.
 
     Args:
-        scores: (q, g) float.
-        relevance: (q, g) bool.
+        ranked: (q, g) bool, whether the item on each rank is relevant, best first.
 
     Returns:
         For each metric (q,) float64, nan for queries without any relevant item, which cannot be answered:
-        "precision@1", "precision@10" (share of relevant items among the first k), "recall@5", "recall@10" (1 where at
-        least one of the first k is relevant, as in metric learning: with hundreds of relevant items, the share of
-        those found says little), "map" (average precision over the whole gallery) and "ndcg@10" (discounted
-        cumulative gain by that of the best order; Järvelin and Kekäläinen, 2002).
+        "precision_at_1", "precision_at_10" (share of relevant items among the first k), "recall_at_5", "recall_at_10"
+        (1 where at least one of the first k is relevant, as in metric learning: with hundreds of relevant items, the
+        share of those found says little), "map" (average precision over the whole gallery) and "ndcg_at_10"
+        (discounted cumulative gain by that of the best order; Järvelin and Kekäläinen, 2002).
     """
-    # Stable sort of the negated scores: ties keep gallery order, which is by id.
-    ranked = np.take_along_axis(relevance, np.argsort(-scores, axis=1, kind="stable"), axis=1)
     n_relevant = ranked.sum(axis=1)
     precision = ranked.cumsum(axis=1) / np.arange(1, ranked.shape[1] + 1)
     first = ranked[:, :10]
@@ -146,32 +153,23 @@ def query_metrics(scores: np.ndarray, relevance: np.ndarray) -> dict[str, np.nda
     best = np.r_[0, np.cumsum(discounts)][np.minimum(n_relevant, first.shape[1])]
     with np.errstate(invalid="ignore"):
         metrics = {
-            "precision@1": ranked[:, 0].astype(np.float64),
-            "precision@10": first.mean(axis=1),
-            "recall@5": ranked[:, :5].any(axis=1).astype(np.float64),
-            "recall@10": first.any(axis=1).astype(np.float64),
+            "precision_at_1": ranked[:, 0].astype(np.float64),
+            "precision_at_10": first.mean(axis=1),
+            "recall_at_5": ranked[:, :5].any(axis=1).astype(np.float64),
+            "recall_at_10": first.any(axis=1).astype(np.float64),
             "map": (precision * ranked).sum(axis=1) / n_relevant,
-            "ndcg@10": first @ discounts / best,
+            "ndcg_at_10": first @ discounts / best,
         }
     return {name: np.where(n_relevant > 0, values, np.nan) for name, values in metrics.items()}
 
 
-def retrieval_metrics(scores: np.ndarray, relevance: np.ndarray) -> dict[str, float]:
-    """Means of `query_metrics` over the queries that can be answered, nan where there are none.
-
-    Returns:
-        The means, "n_queries" (that can be answered) and "n_skipped" (the others).
-    """
-    by_query = query_metrics(scores, relevance)
-    answerable = relevance.any(axis=1)
-    return {
-        **{name: float(values[answerable].mean()) if answerable.any() else np.nan for name, values in by_query.items()},
-        "n_queries": int(answerable.sum()),
-        "n_skipped": int((~answerable).sum()),
-    }
+def mean_of_known(values: np.ndarray) -> float:
+    """The mean of (q,) values that are not nan; nan where there are none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
-# --- intervals -----------------------------------------------------------------------------------------------------
+# --- intervals ---
 
 
 def resample(clusters: np.ndarray, replicates: int, seed: int) -> np.ndarray:
@@ -264,7 +262,7 @@ def interval(value: float, replicates: np.ndarray, is_biased: bool = False) -> t
     return float(low), float(high)
 
 
-def difference(value: float, replicates: np.ndarray) -> dict[str, float]:
+def difference(value: float, replicates: np.ndarray) -> Difference:
     """Whether a difference of two figures could be chance, from replicates on the same resamples.
 
     Args:
@@ -272,11 +270,11 @@ def difference(value: float, replicates: np.ndarray) -> dict[str, float]:
         replicates: (b,) differences; nan ones are left out.
 
     Returns:
-        "value", "low", "high" (95 %) and "p": two-sided, twice the share of replicates on the other side of 0 or on
-        it, of at least 2 / (b + 1).
+        The difference with its 95 % interval and p: two-sided, twice the share of replicates on the other side of 0
+        or on it, of at least 2 / (b + 1).
     """
     low, high = interval(value, replicates)
     known = replicates[~np.isnan(replicates)]
     tail = min((known <= 0).sum(), (known >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(known) + 1)) if len(known) and not np.isnan(value) else float("nan")
-    return {"value": value, "low": low, "high": high, "p": p}
+    return Difference(value, low, high, float(p))

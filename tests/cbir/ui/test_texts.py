@@ -1,16 +1,35 @@
+import dataclasses
 import re
+from itertools import chain
 from string import Formatter
 
 import pytest
 
 from cbir.bundle import load_bundle
 from cbir.photos import COLORS, TYPES
+from cbir.report_tables import Text, report_tables
 from cbir.similarity import SIMILARITIES
 from cbir.ui.texts import LANGUAGES, Words
+from tests.cbir.test_report_tables import with_every_section
 from tests.conftest import ROOT
+
+
+def texts(part):
+    """All texts within a part of a table."""
+    if isinstance(part, Text):
+        yield part
+    elif dataclasses.is_dataclass(part):
+        yield from texts(tuple(vars(part).values()))
+    elif isinstance(part, tuple):
+        for one in part:
+            yield from texts(one)
+
 
 NAMES = (*(f"noun.{name}" for name in (*COLORS, *TYPES)), f"bundle.{load_bundle().manifest.title}")
 METHODS = [f"method.{name}{part}" for name in SIMILARITIES for part in ("", ".explanation")]
+TABLE_TEXTS = {
+    text.key: text for table in report_tables(with_every_section(load_bundle().report)) for text in texts(table)
+}
 TRANSLATIONS = sorted(set(LANGUAGES) - {"en"})
 
 
@@ -20,13 +39,15 @@ def placeholders(text):
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_a_language_has_every_key_and_no_other(language):
-    assert set(LANGUAGES[language]) == set(LANGUAGES["en"]) | set(NAMES) | set(METHODS)
+    assert set(LANGUAGES[language]) == set(LANGUAGES["en"]) | set(NAMES) | set(METHODS) | set(TABLE_TEXTS)
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_a_text_has_the_same_placeholders_in_every_language(language):
     for key, english in LANGUAGES["en"].items():
         assert placeholders(LANGUAGES[language][key]) == placeholders(english), key
+    for key, text in TABLE_TEXTS.items():
+        assert placeholders(LANGUAGES[language][key]) == placeholders(text.english) == set(text.values), key
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
@@ -36,7 +57,7 @@ def test_no_text_is_empty(language):
 
 def test_every_key_that_the_page_asks_for_exists():
     asked = set()
-    for path in (ROOT / "cbir" / "ui").rglob("*.py"):
+    for path in chain((ROOT / "cbir" / "ui").rglob("*.py"), (ROOT / "cbir" / "ui").rglob("*.html")):
         asked |= set(re.findall(r"(?:words|I18N|Words\(\))\(\s*['\"]([a-z_]+)['\"]", path.read_text(encoding="utf-8")))
     assert len(asked) > 50
     assert asked <= set(LANGUAGES["en"])

@@ -5,23 +5,28 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import average_precision_score, ndcg_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
+from cbir.search import top_k
 from train.evaluation.metrics import (
     ECE_BINS,
     bootstrap_means,
     bootstrap_pairs,
     difference,
     interval,
+    mean_of_known,
     pair_metrics,
     precision_recall,
     query_metrics,
+    ranking,
     reliability,
     resample,
-    retrieval_metrics,
     weighted_pair_metrics,
 )
+
+
+def ranked(scores, relevance):
+    return np.take_along_axis(relevance, ranking(scores, np.arange(scores.shape[1])), axis=1)
 
 
 def tied_pairs(m=200, seed=0):
@@ -79,65 +84,84 @@ def test_calibration_error_matches_a_worked_example():
     assert pair_metrics(scores, same, is_probability=True)["ece"] == pytest.approx(expected)
 
 
-def test_reliability_matches_scikit_learn():
+def test_reliability_has_the_bins_of_the_calibration_error():
     rng = np.random.default_rng(3)
-    scores = rng.random(500)
-    same = rng.random(500) < scores**2
-    share, mean = calibration_curve(same, scores, n_bins=ECE_BINS)
+    scores = np.r_[rng.random(500), 0, 1, np.float32(0.2), 1 + 1e-7]  # on the edges too
+    same = rng.random(len(scores)) < scores**2
     curve = reliability(scores, same)
-    np.testing.assert_allclose(curve["share_same"], share)
-    np.testing.assert_allclose(curve["mean_score"], mean)
-    ece = np.average(np.abs(curve["share_same"] - curve["mean_score"]), weights=curve["n_pairs"])
+    assert sum(curve.n_pairs) == len(scores)
+    assert len(curve.n_pairs) == ECE_BINS
+    ece = np.average(np.abs(np.subtract(curve.share_same, curve.mean_score)), weights=curve.n_pairs)
     assert pair_metrics(scores, same, is_probability=True)["ece"] == pytest.approx(ece)
     assert ece > 0.1
 
 
-def test_precision_recall_matches_scikit_learn():
-    scores, same = tied_pairs()
-    precision, recall, threshold = precision_recall_curve(same, scores)
-    curve = precision_recall(scores, same)
-    np.testing.assert_allclose(curve["precision"], precision[:-1][::-1])
-    np.testing.assert_allclose(curve["recall"], recall[:-1][::-1])
-    np.testing.assert_allclose(curve["threshold"], threshold[::-1])
+def test_a_reliability_curve_leaves_out_empty_bins():
+    curve = reliability(np.array([0.01, 0.05, 0.95, 1.0]), np.array([False, True, True, True]))
+    assert curve.n_pairs == (2, 2)
+    assert curve.share_same == (0.5, 1)
+    assert curve.mean_score == pytest.approx((0.03, 0.975))
+
+
+def test_a_precision_recall_curve_is_the_pairs_counted_from_the_highest_score():
+    scores, same = np.array([0.9, 0.8, 0.8, 0.4, 0.1]), np.array([True, False, True, False, True])
+    curve = precision_recall(scores, same, points=30)
+    assert curve.recall == pytest.approx((1 / 3, 2 / 3, 1))
+    assert curve.precision == pytest.approx((1, 2 / 3, 3 / 5))
+
+
+def test_a_precision_recall_curve_has_about_as_many_points_as_asked_for():
+    scores, same = np.random.default_rng(0).random(5000), np.random.default_rng(1).random(5000) < 0.5
+    curve = precision_recall(scores, same, points=40)
+    assert 35 <= len(curve.recall) <= 40
+    np.testing.assert_allclose(np.diff(curve.recall), 1 / 40, atol=0.002)
+
+
+def test_items_are_ranked_by_score_then_id_whatever_their_order():
+    ids = np.array(["d", "a", "c", "b", "e"])
+    scores = np.array([[0.5, 0.5, 0.9, 0.5, 0.1], [0.2, 0.2, 0.2, 0.2, 0.2]], np.float32)
+    order = ranking(scores, np.argsort(np.argsort(ids)))
+    assert ids[order].tolist() == [["c", "a", "b", "d", "e"], ["a", "b", "c", "d", "e"]]
+    rng = np.random.default_rng(0)
+    scores = np.round(rng.random((5, 40)), 1)
+    id_order = rng.permutation(40)
+    for row, ranked in zip(scores, ranking(scores, id_order), strict=True):
+        assert ranked.tolist() == top_k(row, id_order, 40).tolist()
 
 
 def test_rankings_match_scikit_learn():
     rng = np.random.default_rng(0)
     scores, relevance = rng.normal(size=(20, 50)), rng.random((20, 50)) < 0.1
     relevance[:, 0] = True
-    metrics = query_metrics(scores, relevance)
+    metrics = query_metrics(ranked(scores, relevance))
     expected = [average_precision_score(r, s) for r, s in zip(relevance, scores, strict=True)]
     np.testing.assert_allclose(metrics["map"], expected)
     expected = [ndcg_score(r[None], s[None], k=10) for r, s in zip(relevance, scores, strict=True)]
-    np.testing.assert_allclose(metrics["ndcg@10"], expected)
+    np.testing.assert_allclose(metrics["ndcg_at_10"], expected)
 
 
 def test_retrieval_metrics_match_a_worked_example():
     # Relevant items come on ranks 1 and 3, on rank 3, never.
     scores = np.array([[0.9, 0.8, 0.7], [0.1, 0.2, 0.3], [1, 2, 3]])
     relevance = np.array([[True, False, True], [True, False, False], [False, False, False]])
-    metrics = retrieval_metrics(scores, relevance)
-    assert metrics["precision@1"] == 0.5
-    assert metrics["precision@10"] == pytest.approx((2 / 3 + 1 / 3) / 2)
-    assert metrics["map"] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 3) / 2)
-    best = 1 + 1 / math.log2(3)
-    assert metrics["ndcg@10"] == pytest.approx(((1 + 1 / 2) / best + 1 / 2) / 2)
-    assert (metrics["n_queries"], metrics["n_skipped"]) == (2, 1)
+    metrics = query_metrics(ranked(scores, relevance))
+    np.testing.assert_allclose(metrics["precision_at_1"], [1, 0, np.nan])
+    np.testing.assert_allclose(metrics["precision_at_10"], [2 / 3, 1 / 3, np.nan])
+    np.testing.assert_allclose(metrics["map"], [(1 + 2 / 3) / 2, 1 / 3, np.nan])
+    np.testing.assert_allclose(metrics["ndcg_at_10"], [(1 + 1 / 2) / (1 + 1 / math.log2(3)), 1 / 2, np.nan])
+    assert mean_of_known(metrics["precision_at_1"]) == 0.5
 
 
 def test_recall_is_whether_one_of_the_first_is_relevant():
-    scores = -np.arange(12.0)[None].repeat(3, axis=0)
     relevance = np.zeros((3, 12), bool)
     relevance[0, [4, 11]] = relevance[1, 9] = relevance[2, 10] = True
-    metrics = query_metrics(scores, relevance)
-    assert metrics["recall@5"].tolist() == [1, 0, 0]
-    assert metrics["recall@10"].tolist() == [1, 1, 0]
+    metrics = query_metrics(relevance)
+    assert metrics["recall_at_5"].tolist() == [1, 0, 0]
+    assert metrics["recall_at_10"].tolist() == [1, 1, 0]
 
 
 def test_without_answerable_queries_there_are_no_figures():
-    metrics = retrieval_metrics(np.ones((2, 3)), np.zeros((2, 3), bool))
-    assert math.isnan(metrics["map"])
-    assert metrics["n_skipped"] == 2
+    assert math.isnan(mean_of_known(query_metrics(np.zeros((2, 3), bool))["map"]))
 
 
 def test_resampling_draws_clusters_and_is_repeatable():
@@ -205,7 +229,7 @@ def test_intervals_of_pairs_cover_the_truth_where_photos_are_shared():
     assert hits["pair"] / 150 < hits["photo"] / 150 - 0.1
 
 
-def test_intervals_leave_out_what_could_not_be_measured_and_move_what_is_biased():
+def test_intervals_leave_out_replicates_without_a_figure_and_move_what_is_biased():
     replicates = np.r_[np.linspace(0.1, 0.3, 101), np.nan]
     assert interval(0.15, replicates) == pytest.approx((0.105, 0.295))
     assert interval(0.15, replicates, is_biased=True) == pytest.approx((0.055, 0.245))
@@ -214,14 +238,14 @@ def test_intervals_leave_out_what_could_not_be_measured_and_move_what_is_biased(
     assert math.isnan(interval(0.1, np.array([np.nan]))[1])
 
 
-def test_differences_are_judged_on_the_same_resamples():
+def test_differences_are_of_the_same_resamples():
     rng = np.random.default_rng(0)
     shared = rng.normal(0.8, 0.1, 999)
     sure = difference(0.05, (shared + 0.05 + rng.normal(0, 0.01, 999)) - shared)
-    assert 0.02 < sure["low"] < sure["high"] < 0.08
-    assert sure["p"] == pytest.approx(2 / 1000)
-    assert difference(0.0, rng.normal(0, 0.01, 999))["p"] > 0.5
-    assert difference(0.0, np.zeros(999))["p"] == 1
+    assert 0.02 < sure.low < sure.high < 0.08
+    assert sure.p == pytest.approx(2 / 1000)
+    assert difference(0.0, rng.normal(0, 0.01, 999)).p > 0.5
+    assert difference(0.0, np.zeros(999)).p == 1
 
 
 def test_p_values_are_uniform_where_there_is_no_difference():
@@ -229,6 +253,6 @@ def test_p_values_are_uniform_where_there_is_no_difference():
     for seed in range(300):
         rng = np.random.default_rng(seed)
         gap = rng.normal(size=50)
-        ps.append(difference(gap.mean(), bootstrap_means(gap, resample(np.arange(50), 200, seed)))["p"])
+        ps.append(difference(gap.mean(), bootstrap_means(gap, resample(np.arange(50), 200, seed))).p)
     assert 0.01 <= np.mean(np.array(ps) < 0.05) <= 0.11
     assert np.mean(ps) == pytest.approx(0.5, abs=0.07)

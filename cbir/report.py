@@ -1,0 +1,542 @@
+"""Reports: how good a bundle's methods are, as `train.evaluate` found it. Tables of it: `cbir.report_tables`.
+
+A report is stored as JSON, laid out like the types here. Figures are rounded to 4 digits; one that cannot be measured,
+e.g. the correlation of constant scores, is None, and null in the file. Mappings go by the names of methods
+(`SIMILARITIES`), tasks (`TASKS`), labels (`LABELS`) and columns: `POOLED`, then the labels.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cbir.errors import BundleError
+from cbir.labels import LABELS, POOLED, TASKS
+from cbir.storage import build, flatten
+
+SCHEMA = 2
+COLUMNS = (POOLED, *LABELS)  # of figures of pairs
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a figure over several seeds."""
+
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Reference minus another method, on the same resamples; p is for this one comparison alone."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """How well scores tell pairs of the same label from others, without intervals."""
+
+    pearson: float | None
+    spearman: float | None
+    roc_auc: float | None
+
+
+@dataclass(frozen=True)
+class PairEstimates:
+    """The same with intervals. ece is the expected calibration error, of methods whose scores are probabilities."""
+
+    pearson: Estimate
+    spearman: Estimate
+    roc_auc: Estimate
+    ece: Estimate | None
+
+
+@dataclass(frozen=True)
+class PairSpreads:
+    """The same over seeds."""
+
+    pearson: Spread
+    spearman: Spread
+    roc_auc: Spread
+    ece: Spread | None
+
+
+@dataclass(frozen=True)
+class RetrievalEstimates:
+    """How good rankings are; see `train.evaluation.metrics.query_metrics`."""
+
+    precision_at_1: Estimate
+    precision_at_10: Estimate
+    recall_at_5: Estimate
+    recall_at_10: Estimate
+    map: Estimate
+    ndcg_at_10: Estimate
+
+
+@dataclass(frozen=True)
+class RetrievalSpreads:
+    """The same over seeds."""
+
+    precision_at_1: Spread
+    precision_at_10: Spread
+    recall_at_5: Spread
+    recall_at_10: Spread
+    map: Spread
+    ndcg_at_10: Spread
+
+
+@dataclass(frozen=True)
+class PairGroup:
+    """Figures of some of the pairs."""
+
+    n_pairs: int
+    pearson: Estimate
+    roc_auc: Estimate
+
+
+@dataclass(frozen=True)
+class PairGroups:
+    """Pairs with a photo of a class; and with both photos of a source ("mixed": of two), where there are sources."""
+
+    by_class: Mapping[str, PairGroup]
+    by_source: Mapping[str, PairGroup] | None
+
+
+@dataclass(frozen=True)
+class QueryGroup:
+    """Figures of some of the queries."""
+
+    n_queries: int
+    precision_at_10: Estimate
+    map: Estimate
+
+
+@dataclass(frozen=True)
+class QueryGroups:
+    """Queries by the class of each label; and by source, where there are sources."""
+
+    by_label: Mapping[str, Mapping[str, QueryGroup]]
+    by_source: Mapping[str, QueryGroup] | None
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Pairs by score: n + 1 edges of n bins, and the number of pairs of the same and of different labels in each."""
+
+    edges: tuple[float, ...]
+    same: tuple[int, ...]
+    different: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision at each recall, in order of recall."""
+
+    recall: tuple[float, ...]
+    precision: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Pairs by score, in bins that hold any: a calibrated probability is the share of pairs of the same label."""
+
+    mean_score: tuple[float, ...]
+    share_same: tuple[float, ...]
+    n_pairs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the published table says of a method, pooled."""
+
+    pearson: float
+    spearman: float
+
+
+@dataclass(frozen=True)
+class MethodReport:
+    """How good one method is.
+
+    Attributes:
+        title: what people read.
+        is_learned: whether it was fitted; its scores are then probabilities.
+        published: its row of the published table; None where it has none.
+        pairs: by column.
+        pairs_by: by label.
+        retrieval: by task.
+        retrieval_by: by task.
+        histograms: by column.
+        precision_recall: by column.
+        reliability: by column; None where scores are not probabilities.
+    """
+
+    title: str
+    is_learned: bool
+    published: Published | None
+    pairs: Mapping[str, PairEstimates]
+    pairs_by: Mapping[str, PairGroups]
+    retrieval: Mapping[str, RetrievalEstimates]
+    retrieval_by: Mapping[str, QueryGroups]
+    histograms: Mapping[str, Histogram]
+    precision_recall: Mapping[str, Curve]
+    reliability: Mapping[str, Reliability] | None
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Photos of the train side that a color network was tuned on, and those kept from it."""
+
+    n_tuned: int
+    n_untuned: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """What was evaluated; n_also_fit counts photos outside the gallery that methods were fitted on."""
+
+    title: str
+    name: str
+    revision: str | None
+    is_drawn: bool
+    n_photos: int
+    n_also_fit: int
+    backbone: str
+    color_network: Tuning | None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How it was evaluated.
+
+    Attributes:
+        n_train: photos that are searched, and that methods were fitted on.
+        n_test: photos that query, and that pairs are of.
+        n_groups: of near duplicates among the test photos.
+        n_pairs: by column.
+        n_queries: by task, those with a relevant photo to find.
+        n_skipped: by task, the others.
+        seed: of split, pairs and resamples.
+        n_replicates: of the bootstrap.
+        split: how photos were divided, in words.
+        notes: sentences for readers.
+    """
+
+    n_train: int
+    n_test: int
+    n_groups: int
+    n_pairs: Mapping[str, int]
+    n_queries: Mapping[str, int]
+    n_skipped: Mapping[str, int]
+    seed: int
+    n_replicates: int
+    split: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MethodDifferences:
+    """The reference against one other method: Pearson by column; the others by task."""
+
+    pearson: Mapping[str, Difference]
+    precision_at_10: Mapping[str, Difference]
+    map: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The reference method against each of the others; n_compared comparisons in all."""
+
+    reference: str
+    n_compared: int
+    methods: Mapping[str, MethodDifferences]
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What a careless protocol reports, beside a careful one: see `train.evaluation.baselines`.
+
+    Attributes:
+        note: for readers.
+        n_fitted: pairs that each model was fitted on.
+        n_evaluated: pairs, by the way of evaluating.
+        models: by name, then by way.
+    """
+
+    note: str
+    n_fitted: int
+    n_evaluated: Mapping[str, int]
+    models: Mapping[str, Mapping[str, PairScores]]
+
+
+@dataclass(frozen=True)
+class MethodSpreads:
+    """How the figures of a method spread: by column, and by task."""
+
+    pairs: Mapping[str, PairSpreads]
+    retrieval: Mapping[str, RetrievalSpreads]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Figures over several seeds; the note says what else they differ in."""
+
+    seeds: tuple[int, ...]
+    note: str
+    methods: Mapping[str, MethodSpreads]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Photos by their class, in rows, and by the most probable one."""
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class ExampleMatch:
+    """A match of an example."""
+
+    id: str
+    score: float
+    is_relevant: bool
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query with its first matches."""
+
+    id: str
+    labels: Mapping[str, str]
+    average_precision: float
+    matches: tuple[ExampleMatch, ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Queries that went best, and worst: the best or worst comes first."""
+
+    best: tuple[Example, ...]
+    worst: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Examples of one method, by task."""
+
+    method: str
+    tasks: Mapping[str, Examples]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a threshold lets pass and holds back.
+
+    Attributes:
+        threshold: of the score; None where familiarity counts too.
+        passes: share of the queries whose best match is shown as confident.
+        rejects_right: share of right best matches that are held back.
+        rejects_wrong: of wrong ones.
+        rejects_not_clothes: of pictures without clothes.
+    """
+
+    threshold: float | None
+    passes: float | None
+    rejects_right: float | None
+    rejects_wrong: float | None
+    rejects_not_clothes: float | None
+
+
+@dataclass(frozen=True)
+class ScoreThresholds:
+    """Shares by the rule: a score that 95 % of queries reach; an even chance; an even chance and familiarity."""
+
+    score_95: Shares
+    score_even: Shares
+    together: Shares
+
+
+@dataclass(frozen=True)
+class FamiliarityHistogram:
+    """Photos of clothes and pictures without, by familiarity."""
+
+    edges: tuple[float, ...]
+    clothes: tuple[int, ...]
+    not_clothes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FamiliarityReport:
+    """When a search says "no confident match": see `cbir.familiarity`.
+
+    Attributes:
+        note: for readers.
+        threshold: least familiarity of a photo that may get a confident match.
+        accepts_from: the highest threshold that would have accepted enough photos of clothes.
+        least_score: least score of a confident match.
+        n_test: photos of clothes.
+        n_not_clothes: pictures without clothes.
+        accepts_clothes: share of the test photos that are familiar.
+        rejects_not_clothes: share of the pictures that are not.
+        kinds: the same by kind of picture.
+        unseen_kinds: the same with the threshold set without pictures of that kind.
+        histogram: of familiarity.
+        methods: by learned method, then by task.
+    """
+
+    note: str
+    threshold: float
+    accepts_from: float
+    least_score: float
+    n_test: int
+    n_not_clothes: int
+    accepts_clothes: float
+    rejects_not_clothes: float
+    kinds: Mapping[str, float]
+    unseen_kinds: Mapping[str, float]
+    histogram: FamiliarityHistogram
+    methods: Mapping[str, Mapping[str, ScoreThresholds]]
+
+
+@dataclass(frozen=True)
+class OutOfDomain:
+    """Photos of another source that search a whole gallery.
+
+    Attributes:
+        queries: the photos, in words.
+        gallery: what they search, in words.
+        n_photos: how many search.
+        n_queries: by task, those with a relevant photo to find.
+        n_replicates: of the bootstrap.
+        familiar: share of the photos that is accepted as clothes; None where the bundle cannot tell.
+        methods: by method, then by task; tasks without queries are left out.
+    """
+
+    queries: str
+    gallery: str
+    n_photos: int
+    n_queries: Mapping[str, int]
+    n_replicates: int
+    familiar: float | None
+    methods: Mapping[str, Mapping[str, RetrievalEstimates]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How good a bundle's methods are.
+
+    Attributes:
+        schema: version of this layout.
+        data: what was evaluated.
+        protocol: how.
+        libraries: versions.
+        methods: in the order to show.
+        ceiling: what a perfect score reaches that is not told which label is asked for.
+        differences: between methods.
+        baselines: what careless protocols report.
+        seeds: figures over several seeds; None where only one was evaluated.
+        confusion: by label; None where no method tells labels.
+        queries: examples.
+        familiarity: None where the bundle cannot tell clothes from other things.
+        out_of_domain: photos of other sources.
+    """
+
+    schema: int
+    data: Data
+    protocol: Protocol
+    libraries: Mapping[str, str]
+    methods: Mapping[str, MethodReport]
+    ceiling: PairScores
+    differences: Differences
+    baselines: Baselines
+    seeds: Seeds | None
+    confusion: Mapping[str, Confusion] | None
+    queries: Queries
+    familiarity: FamiliarityReport | None
+    out_of_domain: tuple[OutOfDomain, ...]
+
+    @staticmethod
+    def from_json(value: Any) -> "Report":  # noqa: ANN401 - of a file
+        """Reads a report.
+
+        Raises:
+            BundleError: it is of another version, or a part is missing or of another type; the message says which.
+        """
+        schema = value.get("schema") if isinstance(value, dict) else None
+        if schema != SCHEMA:
+            raise BundleError(f"the report has schema version {schema}, expected {SCHEMA}: evaluate the bundle again")
+        try:
+            report = build(Report, value)
+            for place, names, expected in _names(report):
+                if list(names) != list(expected):
+                    raise ValueError(f"expected {', '.join(expected)} at {place}, got {', '.join(names) or 'nothing'}")
+            for place, method in _method_names(report):
+                if method not in report.methods:
+                    known = ", ".join(report.methods) or "nothing"
+                    raise ValueError(f"expected one of {known} at {place}, got {method}")
+        except ValueError as error:
+            raise BundleError(f"the report is damaged ({error}): evaluate the bundle again") from None
+        return report
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return _plain(flatten(self).json)
+
+    def rounded(self) -> "Report":
+        """The same as it will be read again: figures rounded, None for those that cannot be measured."""
+        return Report.from_json(self.to_json())
+
+
+def _names(report: Report) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
+    """Where names of columns, labels and tasks stand, and those that readers rely on."""
+    tasks = tuple(TASKS)
+    yield "protocol/n_pairs", report.protocol.n_pairs, COLUMNS
+    yield "protocol/n_queries", report.protocol.n_queries, tasks
+    yield "queries/tasks", report.queries.tasks, tasks
+    if report.confusion is not None:
+        yield "confusion", report.confusion, LABELS
+    for name, method in report.methods.items():
+        yield f"methods/{name}/pairs", method.pairs, COLUMNS
+        yield f"methods/{name}/retrieval", method.retrieval, tasks
+        yield f"methods/{name}/histograms", method.histograms, COLUMNS
+        yield f"methods/{name}/precision_recall", method.precision_recall, COLUMNS
+        if method.reliability is not None:
+            yield f"methods/{name}/reliability", method.reliability, COLUMNS
+    for name, spreads in (report.seeds.methods if report.seeds else {}).items():
+        yield f"seeds/methods/{name}/pairs", spreads.pairs, COLUMNS
+        yield f"seeds/methods/{name}/retrieval", spreads.retrieval, tasks
+
+
+def _method_names(report: Report) -> Iterator[tuple[str, str]]:
+    """Where methods are named whose titles readers look up."""
+    yield "queries/method", report.queries.method
+    yield "differences/reference", report.differences.reference
+    for name in report.seeds.methods if report.seeds else ():
+        yield "seeds/methods", name
+    for part in report.out_of_domain:
+        for name in part.methods:
+            yield "out_of_domain/methods", name
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return round(value, DIGITS) if math.isfinite(value) else None
+    return value

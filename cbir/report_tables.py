@@ -1,0 +1,257 @@
+"""The tables of a report, as data: the page, README files and model cards all render these.
+
+Texts carry the key of their translations beside the English; see `Text`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cbir.labels import POOLED, TASKS
+from cbir.report import COLUMNS, Baselines, Estimate, FamiliarityReport, OutOfDomain, Report, Seeds, Spread
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text for people.
+
+    Attributes:
+        key: of its translations.
+        english: the text, with the names of values in braces.
+        values: to fill in, each shown as the language shows such a cell.
+    """
+
+    key: str
+    english: str
+    values: Mapping[str, "Cell"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of 1, shown as per cent."""
+
+    value: float | None
+
+
+# Numbers, and texts that are not translated; several beside each other; None for what there is not.
+Cell = Text | str | int | float | Share | Estimate | Spread | tuple["Cell", ...] | None
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a column; the detail is smaller."""
+
+    text: Text | str
+    detail: Text | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report.
+
+    Attributes:
+        title: what it answers.
+        notes: what to know to read it.
+        header: one per column.
+        rows: cells of each row, as many as the header has; the first names the row.
+    """
+
+    title: Text
+    notes: tuple[Text | str, ...]
+    header: tuple[Heading, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def report_tables(report: Report) -> list[Table]:
+    """All tables of a report, in the order to show."""
+    tables = [_pair_table(report), _retrieval_table(report)]
+    titles = {name: method.title for name, method in report.methods.items()}
+    tables += [out_of_domain_table(part, titles) for part in report.out_of_domain]
+    tables.append(_quality_table(report))
+    if report.seeds:
+        tables.append(_seeds_table(report, report.seeds))
+    if report.familiarity:
+        tables.append(_familiarity_table(report.familiarity))
+    return [*tables, _baselines_table(report.baselines)]
+
+
+def out_of_domain_table(part: OutOfDomain, titles: Mapping[str, str]) -> Table:
+    """Precision at 10 of photos of another source.
+
+    Args:
+        part: their figures.
+        titles: of methods, by name.
+    """
+    tasks = [task for task in TASKS if part.n_queries[task]]
+    values: dict[str, Cell] = {"n": part.n_photos, "queries": part.queries, "gallery": part.gallery}
+    notes = [Text("table.elsewhere.how", "P@10 of {n} photos ({queries}) that search: {gallery}.", values)]
+    if part.familiar is not None:
+        share = {"share": Share(part.familiar)}
+        notes.append(Text("table.elsewhere_familiar", "Share of these photos accepted as clothes: {share}.", share))
+    return Table(
+        Text("table.elsewhere", "Photos from elsewhere"),
+        tuple(notes),
+        (
+            _METHOD,
+            *(
+                Heading(_column(name), Text("table.queries_n", "n = {n}", {"n": part.n_queries[name]}))
+                for name in tasks
+            ),
+        ),
+        tuple(
+            (method_title(name, titles[name]), *(by_task[task].precision_at_10 for task in tasks))
+            for name, by_task in part.methods.items()
+        ),
+    )
+
+
+def method_title(name: str, english: str) -> Text:
+    """What people read of a method."""
+    return Text(f"method.{name}", english)
+
+
+def pairs_counted(n: int) -> Text:
+    """A number of pairs."""
+    return Text("table.pairs_n", "{n} pairs", {"n": n})
+
+
+def _column(name: str) -> Text:
+    return Text("table.pooled", "pooled") if name == POOLED else Text(f"match_{name}", TASKS[name].title)
+
+
+_METHOD = Heading(Text("table.method", "Method"))
+_PUBLISHED = Heading(Text("table.published", "published"))
+_PEARSON = Text("table.pearson", "Pearson")
+_P_AT_10, _MAP = Text("table.p10", "P@10"), Text("table.map", "mAP")
+
+
+def _pair_table(report: Report) -> Table:
+    counts = report.protocol.n_pairs
+    ceiling = Text(
+        "table.ceiling",
+        "A perfect score that is not told which label is asked for would reach {value}.",
+        {"value": report.ceiling.pearson},
+    )
+    how = "Pearson correlation of score and label, on pairs of photos that no method was fitted on."
+    return Table(
+        Text("table.pairs", "Do scores tell matching pairs from others?"),
+        (Text("table.pairs.how", how), ceiling),
+        (_METHOD, _PUBLISHED, *(Heading(_column(name), pairs_counted(counts[name])) for name in COLUMNS)),
+        tuple(
+            (
+                method_title(name, method.title),
+                method.published.pearson if method.published else None,
+                *(method.pairs[column].pearson for column in COLUMNS),
+            )
+            for name, method in report.methods.items()
+        ),
+    )
+
+
+def _retrieval_table(report: Report) -> Table:
+    protocol = report.protocol
+    how = (
+        "{n_test} photos search {n_train} others. Precision of the first 10 results (P@10), and mean average "
+        "precision (mAP)."
+    )
+    tasks = [name for name in TASKS if protocol.n_queries[name]]
+    return Table(
+        Text("table.retrieval", "Are the first ten results right?"),
+        (Text("table.retrieval.how", how, {"n_test": protocol.n_test, "n_train": protocol.n_train}),),
+        (_METHOD, *(Heading(_column(task), metric) for task in tasks for metric in (_P_AT_10, _MAP))),
+        tuple(
+            (
+                method_title(name, method.title),
+                *(
+                    cell
+                    for found in (method.retrieval[task] for task in tasks)
+                    for cell in (found.precision_at_10, found.map)
+                ),
+            )
+            for name, method in report.methods.items()
+        ),
+    )
+
+
+def _quality_table(report: Report) -> Table:
+    how = "Spearman correlation / area under the ROC curve / expected calibration error (of probabilities)."
+    return Table(
+        Text("table.quality", "Are scores in the right order, and right as probabilities?"),
+        (Text("table.quality.how", how),),
+        (_METHOD, _PUBLISHED, *(Heading(_column(name)) for name in COLUMNS)),
+        tuple(
+            (
+                method_title(name, method.title),
+                method.published.spearman if method.published else None,
+                *(
+                    (pairs.spearman.value, pairs.roc_auc.value, pairs.ece.value if pairs.ece else None)
+                    for pairs in (method.pairs[column] for column in COLUMNS)
+                ),
+            )
+            for name, method in report.methods.items()
+        ),
+    )
+
+
+def _seeds_table(report: Report, seeds: Seeds) -> Table:
+    how = "Mean ± standard deviation over {n} seeds ({seeds}) of Pearson correlation, and of P@10 / mAP."
+    values: dict[str, Cell] = {"n": len(seeds.seeds), "seeds": ", ".join(map(str, seeds.seeds))}
+    both = Text("table.p10_map", "P@10 / mAP")
+    return Table(
+        Text("table.seeds", "Would other photos give other figures?"),
+        (Text("table.seeds.how", how, values), seeds.note),
+        (
+            _METHOD,
+            *(Heading(_column(column), _PEARSON) for column in COLUMNS),
+            *(Heading(_column(task), both) for task in TASKS),
+        ),
+        tuple(
+            (
+                method_title(name, report.methods[name].title),
+                *(spreads.pairs[column].pearson for column in COLUMNS),
+                *((spreads.retrieval[task].precision_at_10, spreads.retrieval[task].map) for task in TASKS),
+            )
+            for name, spreads in seeds.methods.items()
+        ),
+    )
+
+
+def _familiarity_table(found: FamiliarityReport) -> Table:
+    how = (
+        "A photo is unfamiliar where its familiarity is below {threshold}: it gets no confident match. Nor does one "
+        "whose best score, of a method that gives probabilities, is below {score}."
+    )
+    unseen = sum(found.unseen_kinds.values()) / len(found.unseen_kinds)
+    n = {"n": found.n_not_clothes}
+    return Table(
+        Text("table.level", "When does a search say “no confident match”?"),
+        (Text("table.level.how", how, {"threshold": found.threshold, "score": found.least_score}),),
+        (Heading(Text("table.pictures", "Pictures")), Heading(Text("table.share_of_them", "Share"))),
+        (
+            (
+                Text("table.accepted", "{n} photos of clothes: familiar", {"n": found.n_test}),
+                Share(found.accepts_clothes),
+            ),
+            (
+                Text("table.rejected", "{n} synthetic pictures without clothes: unfamiliar", n),
+                Share(found.rejects_not_clothes),
+            ),
+            (
+                Text("table.rejected_unseen", "the same, where the threshold was set without pictures of their kind"),
+                Share(unseen),
+            ),
+        ),
+    )
+
+
+def _baselines_table(found: Baselines) -> Table:
+    how = "Pearson correlation, pooled, of models fitted on {n} pairs of raw embeddings, by how they are evaluated."
+    ways = list(found.n_evaluated)
+    return Table(
+        Text("table.naive", "How published figures of .72 can come about"),
+        (Text("table.naive.how", how, {"n": found.n_fitted}), found.note),
+        (
+            Heading(Text("table.model", "Model")),
+            *(Heading(way, pairs_counted(found.n_evaluated[way])) for way in ways),
+        ),
+        tuple((name, *(by_way[way].pearson for way in ways)) for name, by_way in found.models.items()),
+    )

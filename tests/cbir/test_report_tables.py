@@ -1,0 +1,90 @@
+"""Tables of a report: one list, whose cells are the report's figures."""
+
+import dataclasses
+
+import pytest
+
+from cbir.labels import TASKS
+from cbir.report import MethodSpreads, OutOfDomain, PairSpreads, RetrievalSpreads, Seeds, Spread
+from cbir.report_tables import Estimate, Share, Text, report_tables
+
+
+def with_every_section(report):
+    """The report with sections that it lacks."""
+    spread = Spread(0.5, 0.01)
+    pairs = PairSpreads(spread, spread, spread, None)
+    retrieval = RetrievalSpreads(*[spread] * 6)
+    spreads = {
+        name: MethodSpreads(dict.fromkeys(m.pairs, pairs), dict.fromkeys(TASKS, retrieval))
+        for name, m in report.methods.items()
+    }
+    part = OutOfDomain(
+        queries="phone photos",
+        gallery="Toys (108)",
+        n_photos=9,
+        n_queries={"type": 9, "color": 0, "both": 0},
+        n_replicates=10,
+        familiar=0.75,
+        methods={name: {"type": method.retrieval["type"]} for name, method in report.methods.items()},
+    )
+    return dataclasses.replace(report, seeds=Seeds((0, 1), "A note.", spreads), out_of_domain=(part,)).rounded()
+
+
+@pytest.fixture(scope="module")
+def report(toy_bundle):
+    return with_every_section(toy_bundle.report)
+
+
+@pytest.fixture(scope="module")
+def tables(report):
+    return {table.title.key: table for table in report_tables(report)}
+
+
+def test_every_row_has_a_cell_per_column(tables):
+    assert len(tables) == 7
+    for table in tables.values():
+        assert table.rows
+        assert {len(row) for row in table.rows} == {len(table.header)}
+
+
+def test_sections_that_a_report_lacks_have_no_table(toy_bundle):
+    bare = dataclasses.replace(toy_bundle.report, familiarity=None)
+    keys = [table.title.key for table in report_tables(bare)]
+    assert keys == ["table.pairs", "table.retrieval", "table.quality", "table.naive"]
+
+
+def test_pairs_stand_beside_the_published_table(tables, report):
+    rows = {row[0].english: row[1:] for row in tables["table.pairs"].rows}
+    cosine = report.methods["cosine"]
+    assert rows["Cosine"] == (0.387, *(cosine.pairs[column].pearson for column in ("pooled", "type", "color")))
+    assert rows["Attribute agreement"][0] is None
+    details = [heading.detail for heading in tables["table.pairs"].header[2:]]
+    assert [detail.values["n"] for detail in details] == list(report.protocol.n_pairs.values())
+    assert tables["table.pairs"].notes[-1].values == {"value": report.ceiling.pearson}
+
+
+def test_retrieval_shows_both_metrics_of_each_task(tables, report):
+    rows = {row[0].english: row[1:] for row in tables["table.retrieval"].rows}
+    found = report.methods["cosine"].retrieval
+    assert rows["Cosine"] == tuple(e for t in TASKS for e in (found[t].precision_at_10, found[t].map))
+
+
+def test_tasks_without_queries_are_left_out(tables, report):
+    elsewhere = tables["table.elsewhere"]
+    assert [heading.text for heading in elsewhere.header[1:]] == [Text("match_type", "Same type")]
+    assert all(isinstance(row[1], Estimate) for row in elsewhere.rows)
+    assert elsewhere.notes[-1].values == {"share": Share(0.75)}
+    protocol = dataclasses.replace(report.protocol, n_queries={"type": 27, "color": 0, "both": 0})
+    retrieval = report_tables(dataclasses.replace(report, protocol=protocol))[1]
+    assert len(retrieval.header) == 1 + 2
+
+
+def test_a_calibration_error_is_of_probabilities_alone(tables):
+    rows = {row[0].english: row[1:] for row in tables["table.quality"].rows}
+    assert all(cell[2] is None for cell in rows["Cosine"][1:])
+    assert all(isinstance(cell[2], float) for cell in rows["Random Forest on pairs"][1:])
+
+
+def test_seeds_show_means_with_deviations(tables):
+    assert tables["table.seeds"].notes[0].values == {"n": 2, "seeds": "0, 1"}
+    assert tables["table.seeds"].rows[0][1] == Spread(0.5, 0.01)

@@ -1,0 +1,99 @@
+"""The page's report: all tables, charts and pictures, in every language, and nothing unescaped."""
+
+import dataclasses
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from cbir.ui import charts, report
+from cbir.ui.texts import LANGUAGES, Words
+from tests.cbir.test_report_tables import with_every_section
+
+THUMBNAILS = SimpleNamespace(url=lambda id: f"pictures/{id}")
+
+
+@pytest.fixture(scope="module")
+def bundle(toy_bundle):
+    return dataclasses.replace(toy_bundle, report=with_every_section(toy_bundle.report))
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_it_shows_figures_curves_confusions_and_queries(bundle, language):
+    html, found = report.page(bundle, THUMBNAILS, Words(language)), bundle.report
+    pearson = found.methods["cosine"].pairs["type"].pearson
+    figure = f"{pearson.value:.3f}<small>({pearson.low:.3f} – {pearson.high:.3f})</small>"
+    assert (figure if language == "en" else figure.replace(".", ",")) in html
+    n_learned = sum(method.is_learned for method in found.methods.values())
+    # Curves, histograms and reliability for two labels each, and the histogram of familiarity.
+    assert html.count("<figure>") == 2 + 2 * len(found.methods) + 2 * n_learned + 1
+    assert html.count("<polyline") == 2 * len(found.methods)
+    assert html.count("<h2>") == 7 + 5  # tables, and other sections
+    for task in ("type", "color", "both"):
+        for query in found.queries.tasks[task].worst:
+            assert f"href='?id={query.id}&amp;method={found.queries.method}&amp;match={task}'" in html
+            assert f"src='pictures/{query.id}'" in html
+
+
+def test_portuguese_tables_are_portuguese(bundle):
+    html = report.page(bundle, THUMBNAILS, Words("pt"))
+    assert "Método" in html
+    assert "juntos" in html
+    assert "Cosseno" in html
+    assert "A score" not in html
+
+
+def test_sections_that_a_report_lacks_are_left_out(toy_bundle):
+    bare = dataclasses.replace(toy_bundle.report, familiarity=None, confusion=None)
+    html = report.page(dataclasses.replace(toy_bundle, report=bare), THUMBNAILS, Words())
+    assert html.count("<h2>") == 4 + 3
+    assert "confusion" not in html
+    html = report.page(dataclasses.replace(toy_bundle, report=None), THUMBNAILS, Words())
+    assert "no report" in html
+
+
+def test_whatever_comes_from_a_bundle_is_escaped(bundle):
+    evil = "<script>alert('1')</script>"
+    found = bundle.report
+    example = dataclasses.replace(
+        found.queries.tasks["type"].best[0], id=f"'{evil}", labels={"type": evil, "color": ""}
+    )
+    examples = dataclasses.replace(found.queries.tasks["type"], best=(example,))
+    part = dataclasses.replace(found.out_of_domain[0], queries=evil, gallery=evil)
+    changed = dataclasses.replace(
+        found,
+        queries=dataclasses.replace(found.queries, tasks={**found.queries.tasks, "type": examples}),
+        out_of_domain=(part,),
+        protocol=dataclasses.replace(found.protocol, notes=(evil,)),
+        methods={name: dataclasses.replace(method, title=evil) for name, method in found.methods.items()},
+        baselines=dataclasses.replace(found.baselines, note=evil),
+        confusion={"type": dataclasses.replace(found.confusion["type"], classes=(evil, "b", "c"))},
+    )
+    html = report.page(dataclasses.replace(bundle, report=changed), THUMBNAILS, Words())
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") > 10
+    assert "'alert" not in html
+
+
+def test_a_chart_places_its_marks_between_its_axes():
+    chart = charts.histogram([-1.0, 0.0, 1.0], ([1, 3], [2, 0]), ("x", "y"), "title", Words(), threshold=0.0)
+    assert chart.label == "title – x – y"
+    assert chart.x_ticks == ("-1", "0", "1")
+    assert chart.y_ticks == ("0", "0.5", "1")
+    first, second, third, empty = chart.bars
+    assert (first.series, third.series) == ("same", "different")
+    assert first.x == charts.LEFT
+    assert second.x + second.width == pytest.approx(charts.WIDTH - charts.RIGHT)
+    assert third.y == charts.TOP  # all of its series
+    assert first.height == pytest.approx(third.height / 4)
+    assert second.height == pytest.approx(third.height * 3 / 4)
+    assert empty.height == 0
+    assert chart.guides[0].start[0] == pytest.approx((charts.LEFT + charts.WIDTH - charts.RIGHT) / 2)
+
+
+def test_lines_differ_by_their_dashes(bundle):
+    html = report.page(bundle, THUMBNAILS, Words())
+    dashes = re.findall(r"<polyline class='line s(\d)'.*?stroke-dasharray='(.*?)'", html)
+    n = len(bundle.report.methods)
+    assert len({dash for _, dash in dashes}) == n
+    assert dashes[:n] == dashes[n:]

@@ -1,0 +1,151 @@
+"""How far figures move from seed to seed: over fresh splits of one bundle's photos, or over bundles."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TypeVar
+
+import numpy as np
+
+from cbir.bundle import Bundle
+from cbir.errors import DataError
+from cbir.report import (
+    Estimate,
+    MethodSpreads,
+    PairEstimates,
+    PairSpreads,
+    Report,
+    RetrievalEstimates,
+    RetrievalSpreads,
+    Seeds,
+    Spread,
+)
+from train.data.split import near_duplicate_groups, split_by_group
+from train.evaluation.metrics import mean_of_known, pair_metrics
+from train.evaluation.scoring import score_all, split_gallery
+from train.fit import fit_methods
+
+TEST_SHARE = 0.2  # of fresh splits, where the bundle does not tell its own
+T = TypeVar("T")
+Metrics = Mapping[str, float]
+# Of one seed, by method: metrics of pairs by column, metrics of retrieval by task.
+Figures = Mapping[str, tuple[Mapping[str, Metrics], Mapping[str, Metrics]]]
+
+
+def over_fresh_splits(bundle: Bundle, seeds: Sequence[int]) -> Seeds:
+    """Fits and scores the methods anew on a split for each seed.
+
+    Raises:
+        DataError: the bundle has a color network, which was tuned on photos that fresh splits would evaluate on.
+    """
+    if bundle.color_network:
+        raise DataError(
+            "expected no --seeds for a bundle with a color network, which was tuned on photos that fresh splits would "
+            "evaluate on: train with other seeds, and give these bundles as --others"
+        )
+    groups = near_duplicate_groups(bundle.gallery.features.embedding)
+    share = bundle.manifest.test_share or TEST_SHARE
+    return Seeds(
+        tuple(seeds),
+        "Mean and standard deviation over fresh splits of the gallery's photos, methods fitted anew on each train side "
+        "alone (without photos that the bundle was fitted on beside its gallery).",
+        _spreads([_fresh_split(bundle, split_by_group(groups, share, seed), seed) for seed in seeds]),
+    )
+
+
+def _fresh_split(bundle: Bundle, is_test: np.ndarray, seed: int) -> Figures:
+    gallery = replace(bundle.gallery, splits=np.where(is_test, "test", "train"))
+    labels = {name: column[~is_test] for name, column in gallery.labels.items()}
+    models = fit_methods(gallery.features.take(~is_test), labels, seed)
+    split = split_gallery(gallery, seed)
+    return {
+        name: (
+            {
+                column: pair_metrics(scores.pairs[column], pairs.same, scores.method.is_learned)
+                for column, pairs in split.pairs.items()
+            },
+            {
+                task: {metric: mean_of_known(values) for metric, values in rankings.by_query.items()}
+                for task, rankings in scores.rankings.items()
+            },
+        )
+        for name, scores in score_all(models, split).items()
+    }
+
+
+def check_alike(bundles: Sequence[Bundle]) -> None:
+    """Checks that bundles differ in nothing but their seeds.
+
+    Raises:
+        DataError: they are of other photos, backbones or methods, or two have the same seed.
+    """
+    seeds = [bundle.manifest.seed for bundle in bundles]
+    if len(set(seeds)) < len(seeds):
+        raise DataError(
+            f"expected bundles of different seeds, got seeds {seeds}: train them with other values of --seed"
+        )
+    first, *others = map(_kind, bundles)
+    for kind in others:
+        if differing := [name for name in kind if kind[name] != first[name]]:
+            got = ", ".join(f"{name} {first[name]} and {kind[name]}" for name in differing)
+            raise DataError(f"expected bundles that differ in their seeds alone, got {got}")
+
+
+def _kind(bundle: Bundle) -> dict[str, object]:
+    manifest = bundle.manifest
+    return {
+        "name": manifest.dataset.name,
+        "n_photos": manifest.dataset.n_photos,
+        "backbone": manifest.backbone.name,
+        "color network": bundle.color_network is not None,
+        "methods": [method.name for method in bundle.methods],
+    }
+
+
+def over_bundles(reports: Sequence[Report]) -> Seeds:
+    """Puts the figures of bundles together that `check_alike` lets pass."""
+    return Seeds(
+        tuple(report.protocol.seed for report in reports),
+        "Mean and standard deviation over bundles trained on different splits of the same photos, color networks "
+        "included.",
+        _spreads([_reported(report) for report in reports]),
+    )
+
+
+def _reported(report: Report) -> Figures:
+    return {
+        name: (
+            {column: _values(found) for column, found in method.pairs.items()},
+            {task: _values(found) for task, found in method.retrieval.items()},
+        )
+        for name, method in report.methods.items()
+    }
+
+
+def _values(estimates: PairEstimates | RetrievalEstimates) -> dict[str, float]:
+    named: dict[str, Estimate | None] = {field.name: getattr(estimates, field.name) for field in fields(estimates)}
+    return {name: float("nan") if one.value is None else one.value for name, one in named.items() if one is not None}
+
+
+def _spreads(by_seed: Sequence[Figures]) -> dict[str, MethodSpreads]:
+    return {
+        name: MethodSpreads(
+            _by_key([figures[name][0] for figures in by_seed], _pair_spreads),
+            _by_key([figures[name][1] for figures in by_seed], lambda spreads: RetrievalSpreads(**spreads)),
+        )
+        for name in by_seed[0]
+    }
+
+
+def _by_key(by_seed: Sequence[Mapping[str, Metrics]], spreads: Callable[[dict[str, Spread]], T]) -> dict[str, T]:
+    return {
+        key: spreads({metric: _spread([figures[key][metric] for figures in by_seed]) for metric in metrics})
+        for key, metrics in by_seed[0].items()
+    }
+
+
+def _pair_spreads(spreads: dict[str, Spread]) -> PairSpreads:
+    return PairSpreads(spreads["pearson"], spreads["spearman"], spreads["roc_auc"], spreads.get("ece"))
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"))
