@@ -67,8 +67,11 @@ def test_the_command_lists_what_would_go(hub, saved, capsys):
     assert hub.repos == {}
 
 
-def test_from_photos_to_a_space(hub, photos, tmp_path, monkeypatch, capsys):
+def test_from_photos_to_a_space(hub, photos, toy_bundle, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("train.run.load_backbone", lambda name, weights: ToyBackbone())
+    # Fits and figures are those of the toy photos already; `tests.train.test_run` is about them.
+    monkeypatch.setattr("train.run.fit_methods", lambda *_: toy_bundle.models)
+    monkeypatch.setattr("train.run.evaluate", lambda *_: toy_bundle.report)
     assert prepare_data.main(["--data", str(photos), "--push", "user/toy"]) == 0
     assert run.main(["--data", "user/toy", "--out", str(tmp_path / "bundle"), "--push", REPO]) == 0
     published = f"{REPO}@{head(hub)[0]}"

@@ -128,8 +128,8 @@ print(peaks[1] - peaks[0])
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
 def test_memory_does_not_grow_with_the_photos(hub, tmp_path):
-    filler = os.urandom(500_000)  # behind the picture, where nothing reads it
-    for name, n_photos in (("few", 50), ("many", 400)):
+    filler = os.urandom(400_000)  # behind the picture, where nothing reads it
+    for name, n_photos in (("few", 50), ("many", 250)):
         pictures = ((n, png(toy_photo("red", "shirt", n % 50).resize((32, 32)))) for n in range(n_photos))
         fill(tmp_path / name, {f"{n}.png": data + filler + n.to_bytes(2, "big") for n, data in pictures})
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
@@ -137,5 +137,5 @@ def test_memory_does_not_grow_with_the_photos(hub, tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     n_bytes = sum(len(data) for name, data in hub.repos["datasets", "user/many"].commits[-1][1].items())
-    assert n_bytes > 200e6
+    assert n_bytes > 100e6
     assert int(done.stdout.splitlines()[-1]) < n_bytes / 5
