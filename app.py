@@ -25,10 +25,10 @@ from cbir.ui import build_demo, launch
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
-    parser.add_argument("--photos", metavar="DIR", type=Path, help="search this folder of photos instead")
+    parser.add_argument("--photos", metavar="DIR", type=Path, help="search these photos instead: a folder or a zip")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
     parser.add_argument("--host", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until stopped; 2 when the user has to mend something first."""
+    """Serves until stopped; returns 2 when the user has to mend something first."""
     args = parse_args(argv)
     try:
         bundle = open_bundle(args.bundle)

@@ -14,8 +14,8 @@ from cbir.features.backbone import weights_at_hand
 from cbir.files import cache_root
 from cbir.search import Retriever
 
-REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
 PYTHON = (3, 11)
+LIBRARIES = ("torch", "timm", "gradio")  # named, so that a bug report says which they are
 MEMORY_NEEDED = 2.0  # GB: torch, the backbone, a gallery of ten thousand photos
 DISK_NEEDED = 1.0  # GB: weights of VGG16 and a bundle
 OK, WARNING, PROBLEM = "ok", "warning", "PROBLEM"
@@ -26,10 +26,10 @@ class Finding:
     """What one check found.
 
     Attributes:
-        what: was checked.
+        what: the thing that was checked.
         state: `OK`, `WARNING` (it works, with limits) or `PROBLEM` (it does not).
         detail: what was seen.
-        advice: what to do; "" where there is nothing to.
+        advice: what to do; "" where nothing needs to be done.
     """
 
     what: str
@@ -39,13 +39,13 @@ class Finding:
 
 
 def examine(source: str | None, weights: Path | None = None) -> list[Finding]:
-    """Runs every check; nothing is downloaded but the bundle itself, as the app would.
+    """Runs every check; like the app, it downloads the bundle, and nothing else.
 
     Args:
         source: the bundle, as in `open_bundle`; None for the embedded default.
         weights: file of the backbone's weights, as the app's --weights.
     """
-    findings = [_python(), *_packages(), _memory(), _cache(), _hub()]
+    findings = [_python(), _memory(), _cache(), _hub()]
     bundle, finding = _bundle(source)
     findings.append(finding)
     if bundle is not None:
@@ -68,28 +68,11 @@ def report(findings: list[Finding]) -> str:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
+    libraries = ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
     if sys.version_info[:2] < PYTHON:
         wanted = ".".join(map(str, PYTHON))
-        return Finding("python", PROBLEM, version, f"make the virtual environment with Python {wanted}")
-    return Finding("python", OK, version)
-
-
-def _packages() -> list[Finding]:
-    """One finding a package that is missing or not as pinned, or one for all."""
-    lines = (line.partition("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines())
-    pins = dict(line.split("==") for line in lines if "==" in line)
-    findings = []
-    install = "pip install -r requirements.txt"
-    for name, pinned in pins.items():
-        try:
-            installed = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            findings.append(Finding(name, PROBLEM, f"not installed, expected {pinned}", install))
-            continue
-        if installed.partition("+")[0] != pinned:  # "+cpu" names a build, not a version
-            findings.append(Finding(name, WARNING, f"{installed}, tested with {pinned}", install))
-    shown = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "timm", "gradio") if name in pins)
-    return findings or [Finding("packages", OK, f"{len(pins)} as pinned, e.g. {shown}")]
+        return Finding("python", PROBLEM, version, f"make the virtual environment with Python {wanted} or newer")
+    return Finding("python", OK, f"{version} with {libraries}")
 
 
 def _memory() -> Finding:
@@ -126,20 +109,20 @@ def _hub() -> Finding:
     try:
         hub.check_reachable()
     except HubUnreachableError as error:
-        advice = "what is cached and the embedded default work; to download or publish, check network and HF_ENDPOINT"
+        advice = "cached bundles and the embedded default work; to download or publish, check network and HF_ENDPOINT"
         return Finding("Hub", WARNING, str(error), advice)
     return Finding("Hub", OK, f"{hub.endpoint()} answers; {token}")
 
 
 def _bundle(source: str | None) -> tuple[Bundle | None, Finding]:
-    name = source or "embedded default"
+    name = source or "the embedded default"
     try:
         bundle = open_bundle(source)
     except CbirError as error:
-        advice = "give another with --bundle or CBIR_BUNDLE, or unset it for the embedded default"
+        advice = "name another with --bundle or CBIR_BUNDLE, or neither for the embedded default"
         return None, Finding("bundle", PROBLEM, str(error), advice)
     if bundle.notice:
-        advice = "the app starts and says so; check the name and the network"
+        advice = "the app starts with this notice; check the name and the network"
         return bundle, Finding("bundle", WARNING, bundle.notice, advice)
     methods = len(Retriever(bundle).methods)
     return bundle, Finding("bundle", OK, f"{name}: {len(bundle.gallery):,} photos, {methods} methods, checksums agree")
@@ -153,5 +136,5 @@ def _backbone(bundle: Bundle, weights: Path | None) -> Finding:
             return Finding("weights", WARNING, f"{name}: not on this machine", advice)
         Retriever(bundle, load_bundle_backbone(bundle, weights))
     except CbirError as error:
-        return Finding("weights", PROBLEM, str(error), "give the right file with --weights, or another bundle")
-    return Finding("weights", OK, f"{name}: they are those that made the bundle")
+        return Finding("weights", PROBLEM, str(error), "give the right file with --weights, or take another bundle")
+    return Finding("weights", OK, f"{name}: the same weights that made the bundle")

@@ -234,7 +234,7 @@ def _is_photo(name: PurePosixPath) -> bool:
 
 
 def _wrapping_folder(names: Iterable[PurePosixPath]) -> PurePosixPath:
-    """The one folder around everything that zips often have, "." where there is none."""
+    """The one folder around everything that zips often have, "." without one."""
     content = [name for name in names if _is_photo(name) or name.name in LABEL_FILES]
     tops = {name.parts[0] for name in content}
     if len(tops) == 1 and all(len(name.parts) > 1 for name in content) and parse_class(*tops) is None:

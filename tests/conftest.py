@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: no look-ups at outside hosts
+os.environ.pop("HF_HUB_OFFLINE", None)  # before the Hub's client is imported: it reads this once
 
 import numpy as np
 import pytest

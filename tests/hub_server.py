@@ -101,7 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(length)
         path = unquote(urlsplit(self.path).path)
         with self.server.lock:
-            self.server.requests.append(f"{self.command} {path}")
+            asked = f" {self.headers['Range']}" if "Range" in self.headers else ""
+            self.server.requests.append(f"{self.command} {path}{asked}")
             if action := self.server.hooks.pop(f"{self.command} {path}", None):
                 action()
             fault = next((f for f in self.server.faults if f.method == self.command and f.path in path), None)

@@ -23,9 +23,9 @@ def test_a_sound_machine_can_start(hub_server, capsys):
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1] == "the app can start"
     assert "PROBLEM" not in printed
-    for what in ("python", "packages", "memory", "caches", "Hub", "bundle", "weights"):
+    for what in ("python", "memory", "caches", "Hub", "bundle", "weights"):
         assert f" {what} " in printed
-    assert "embedded default: 576 photos, 6 methods" in printed
+    assert "the embedded default: 576 photos, 6 methods" in printed
 
 
 def test_without_network_the_app_can_start(hub_server, monkeypatch, capsys):
@@ -38,7 +38,7 @@ def test_a_bundle_that_is_not_there_is_a_problem(hub_server, capsys):
     assert main(["doctor", "--bundle", "/nowhere"]) == 1
     printed = capsys.readouterr().out
     assert "PROBLEM  bundle" in printed
-    assert "unset it for the embedded default" in printed
+    assert "or neither for the embedded default" in printed
     assert printed.splitlines()[-1] == "1 problems"
 
 
@@ -67,13 +67,16 @@ def test_weights_that_are_not_here_are_announced_not_downloaded(hub_server, toy_
     assert not any("vgg16" in request for request in hub_server.requests)
 
 
-def test_packages_are_held_against_their_pins(hub_server, monkeypatch, tmp_path):
-    pins = tmp_path / "requirements.txt"
-    pins.write_text("numpy==0.1  # old\nno-such-package==1.0\nplain\n")
-    monkeypatch.setattr(doctor, "REQUIREMENTS", pins)
-    found = states(doctor.examine(None))
-    assert found["numpy"] == doctor.WARNING
-    assert found["no-such-package"] == doctor.PROBLEM
+def test_an_old_python_is_a_problem(hub_server, monkeypatch):
+    monkeypatch.setattr(doctor, "PYTHON", (4, 0))
+    finding = doctor.examine(None)[0]
+    assert (finding.what, finding.state) == ("python", doctor.PROBLEM)
+    assert "Python 4.0 or newer" in finding.advice
+
+
+def test_too_little_memory_is_a_warning(hub_server, monkeypatch):
+    monkeypatch.setattr(doctor, "MEMORY_NEEDED", 1e6)
+    assert states(doctor.examine(None))["memory"] == doctor.WARNING
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")

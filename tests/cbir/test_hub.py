@@ -1,6 +1,7 @@
 """Bundles from the Hub, against a stand-in over HTTP: the client, the cache and the faults are real."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -87,9 +88,12 @@ def test_a_server_error_is_one_clear_line(hub_server, published):
         load_bundle(REPO)
 
 
-def test_a_connection_that_is_cut_is_resumed(hub_server, published):
+def test_a_connection_that_is_cut_is_resumed(hub_server, published, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 10_000)
     hub_server.faults.append(Fault("GET", "features.safetensors", "cut"))
     assert load_bundle(REPO).gallery
+    _, again = [r for r in hub_server.requests if "GET" in r and "features.safetensors" in r]
+    assert re.search(r" bytes=[1-9]\d*-$", again)  # it goes on where it stopped
 
 
 def test_a_file_changed_under_the_same_revision_is_found(hub_server, published, saved):

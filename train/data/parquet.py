@@ -1,8 +1,7 @@
 """Writes a dataset as parquet shards, the form in which `datasets` and the Hub's viewer read it.
 
 Memory stays flat: no more than one row group of photos is held at a time, whatever the dataset's size. `datasets`' own
-`push_to_hub` holds a whole shard, sends it before anybody could see what would go, and commits again though nothing
-changed.
+`push_to_hub` holds a whole shard, knows no dry run, and writes into repositories of somebody else.
 """
 
 from collections.abc import Mapping, Sequence
