@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 MAX_PARTS = 100_000  # segments, chunks, blocks, strips or tiles of a file; ordinary files of 25 MB have some thousands
 MAX_PROFILE = 4 * 2**20  # bytes of a color profile; those of printing presses have 3 MB
 MAX_TAG = 2**19  # bytes of one tag of a TIFF; the largest is a palette of 65,536 colors
@@ -29,6 +31,11 @@ MAX_TILED_PIXELS = 64_000_000  # of a TIFF, in all tiles, what hangs over the ed
 MAX_AV1_PIXELS = 100_000_000  # in all frames of an AVIF, shown or not
 MAX_AVIF_BYTES = 12 * 2**20  # 7 MB of AV1 take a second; photos of 24 megapixels have 8 MB at most
 MAX_RLE_PIXELS, MAX_RLE_BYTES = 4_000_000, 4 * 2**20  # of a compressed BMP, which Pillow reads by Python code
+
+# White of profiles, and how strongly X, Y, Z excite the eye's cones, by Bradford: both as ICC profiles have it.
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_CONES = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_COLORS = (b"rXYZ", b"gXYZ", b"bXYZ")
 
 # Pillow's names of the formats, and how their files begin.
 _MAGIC = {
@@ -59,6 +66,9 @@ class Readable:
         orientation: as in EXIF, 1 to 8: 1 is upright.
         bit_depth: of the samples of a PNG; else 8.
         profile: the color profile, where it was taken out of the file.
+        missing_end: where a damaged JPEG would differ, if it had no marker for its end before it was put behind `data`:
+            in "blocks" of 8 x 8 pixels, or in "details".
+        box: left, top, right and bottom of what the picture covers of its size, where that is not all.
     """
 
     format: str
@@ -69,6 +79,8 @@ class Readable:
     orientation: int = 1
     bit_depth: int = 8
     profile: bytes | None = None
+    missing_end: str | None = None
+    box: tuple[int, int, int, int] | None = None
 
 
 def read(data: bytes) -> Readable | None:
@@ -118,12 +130,51 @@ def plain_profile(profile: bytes) -> bytes | None:
     return bytes(plain)
 
 
+def profile_of(gamma: float, corners: Sequence[float]) -> bytes | None:
+    """The color profile of a screen, as a PNG may give it.
+
+    Args:
+        gamma: what light is raised to.
+        corners: x and y of white, red, green and blue, as the CIE measured them in 1931.
+
+    Returns:
+        None where no screen is like that.
+    """
+    x, y = np.reshape(corners, (4, 2)).T
+    if gamma <= 0 or (y <= 0).any():
+        return None
+    (white, *primaries) = np.stack([x / y, np.ones(4), (1 - x - y) / y], axis=1)
+    try:
+        colors = np.transpose(primaries) * np.linalg.solve(np.transpose(primaries), white)
+        adapted = np.linalg.inv(_CONES) @ np.diag(_CONES @ _D50 / (_CONES @ white)) @ _CONES @ colors
+    except np.linalg.LinAlgError:
+        return None
+    if not (np.abs(adapted) < 10).all():
+        return None
+    curve = b"para" + bytes(8) + struct.pack(">i", min(round(65536 / gamma), 2**24))
+    tags = {name: b"XYZ " + bytes(4) + _fixed(column) for name, column in zip(_COLORS, adapted.T, strict=True)}
+    tags |= {b"wtpt": b"XYZ " + bytes(4) + _fixed(_D50)} | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    body = table = b""
+    for name, value in tags.items():
+        table += struct.pack(">4sII", name, 132 + 12 * len(tags) + len(body), len(value))
+        body += value
+    head = bytes(4) + struct.pack(">I", 0x04200000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28) + _fixed(_D50)
+    body = head.ljust(124, b"\0") + struct.pack(">I", len(tags)) + table + body
+    return struct.pack(">I", 4 + len(body)) + body
+
+
+def _fixed(values: np.ndarray) -> bytes:
+    return b"".join(struct.pack(">i", round(65536 * float(value))) for value in values)
+
+
 # --- JPEG
 
 # What begins a segment: no stuffed zero, and neither a restart (D0 to D7) nor TEM (01), which have no length.
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP14, _COMMENT = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
-_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive
+JPEG_END = bytes([0xFF, _EOI])
+_PROGRESSIVE = 0xC2
+_FRAMES = {0xC0, 0xC1, _PROGRESSIVE}  # baseline, extended and progressive
 _OTHER_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}  # lossless or arithmetic: no browser shows these
 
 
@@ -147,10 +198,17 @@ def _jpeg(data: bytes) -> Readable | None:
         raise ValueError("too many segments")
     scans = _Scans(data)
     scans.check()
-    # What is not wanted at full size is decoded at 1/2, 1/4 or 1/8 of it, to about 2,000 pixels a side.
-    memory = scans.memory + 4 * min(scans.size[0] * scans.size[1], 2**22)
+    if not scans.is_ended and scans.is_partial:
+        raise ValueError("scans are missing")
+    n_pixels = scans.size[0] * scans.size[1]
+    missing_end = None if scans.is_ended else "details" if scans.memory else "blocks"
+    # What is not wanted at full size is decoded at 1/2, 1/4 or 1/8 of it, to about 2,000 pixels a side. Not so where
+    # details tell whether it is whole: then two pictures, and how they differ.
+    memory = scans.memory + (12 * n_pixels if missing_end == "details" else 4 * min(n_pixels, 2**22))
     jpeg = b"".join([*kept, memoryview(data)[start : scans.end]])
-    return Readable("JPEG", jpeg, scans.size, memory, orientation=exif_orientation(exif))
+    if missing_end:
+        jpeg = jpeg.rstrip(b"\xff") + JPEG_END
+    return Readable("JPEG", jpeg, scans.size, memory, orientation=exif_orientation(exif), missing_end=missing_end)
 
 
 def _segment(data: bytes, at: int) -> tuple[int, int, int]:
@@ -174,35 +232,50 @@ class _Scans:
         size: width and height.
         n_scans: how many there are; what is beyond `MAX_SCANS` is not looked at.
         n_blocks: how many blocks of 8 x 8 samples a decoder goes over in all of them.
-        memory: bytes of all blocks, which a decoder keeps where there are several scans.
-        end: where the last scan ends; that it is cut short is for decoders to say.
+        memory: bytes of all blocks, where a decoder has to keep them for the next scan; else 0.
+        end: where the last scan ends, or the marker behind it.
+        is_ended: there is that marker.
+        is_partial: something is said in no scan.
     """
 
     def __init__(self, jpeg: bytes) -> None:
         self.n_scans = self.n_blocks = self.memory = 0
-        self.size, self.end = (0, 0), len(jpeg)
+        self.size, self.end, self.is_ended = (0, 0), len(jpeg), False
         blocks: dict[int, int] = {}
-        at = 2
+        unsaid: dict[int, set[int]] = {}  # of each component, which of the 64 numbers of a block
+        is_progressive, at = False, 2
         for _ in range(MAX_PARTS):
+            found = _MARKER.search(jpeg, at)
+            if not found:
+                break
+            self.end = found.start()
             try:
                 marker, start, at = _segment(jpeg, at)
             except ValueError:
-                return
+                break
             body = jpeg[start + 4 : at]
             if marker == _EOI:
-                self.end = at
-                return
+                self.end, self.is_ended = at, True
+                break
             if marker in _FRAMES:
                 self.size, blocks = _frame(body)
+                unsaid = {component: set(range(64)) for component in blocks}
+                is_progressive = marker == _PROGRESSIVE
             elif marker == _SOS:
-                components = body[1 : 1 + 2 * body[0] : 2]
+                n = body[0]
+                components, (first, last, precision) = body[1 : 1 + 2 * n : 2], body[1 + 2 * n : 4 + 2 * n]
                 self.n_scans += 1
                 self.n_blocks += sum(blocks[component] for component in components)
-                if self.n_scans > 1 or len(components) < len(blocks):
+                for component in components:
+                    unsaid[component] -= set(range(first, last + 1) if precision & 15 == 0 else ())
+                if is_progressive or self.n_scans > 1 or len(components) < len(blocks):
                     self.memory = 64 * 2 * sum(blocks.values())
                 if self.n_scans > MAX_SCANS:
-                    return
-        raise ValueError("too many segments")
+                    break
+                self.end = len(jpeg)
+        else:
+            raise ValueError("too many segments")
+        self.is_partial = any(unsaid.values())
 
     def check(self) -> None:
         """Raises where there is more to go over than any camera makes."""
@@ -226,11 +299,17 @@ def _frame(body: bytes) -> tuple[tuple[int, int], dict[int, int]]:
 
 # --- PNG
 
+_SRGB_GAMMA = 45455
+_SRGB_CORNERS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+
 
 def _png(data: bytes) -> Readable:
+    """Leaves of an animation its first picture, which may be another than the one for who knows no animations."""
     view = memoryview(data)
     kept: dict[bytes, bytes] = {}
-    pixels, profile, orientation, at = [], None, 1, 8
+    said: dict[bytes, bytes] = {}  # by the first chunk of each kind
+    pixels, moving, at = [], [], 8
+    is_hidden, n_moving = False, 0
     for _ in range(MAX_PARTS):
         length, kind = int.from_bytes(view[at : at + 4]), data[at + 4 : at + 8]
         body, crc = view[at + 8 : at + 8 + length], data[at + 8 + length : at + 12 + length]
@@ -242,10 +321,14 @@ def _png(data: bytes) -> Readable:
             pixels.append(body)
         elif kind in (b"IHDR", b"PLTE") or (kind == b"tRNS" and is_whole and not pixels):
             kept.setdefault(kind, bytes(body))
-        elif kind == b"iCCP" and is_whole and not pixels:
-            profile = _inflated(bytes(body).partition(b"\0")[2][1:])
-        elif kind == b"eXIf" and is_whole:
-            orientation = exif_orientation(bytes(body))
+        elif kind == b"eXIf" or (kind in (b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"acTL") and not pixels):
+            if is_whole:
+                said.setdefault(kind, bytes(body))
+        elif kind == b"fcTL" and b"acTL" in said:
+            n_moving += 1
+            is_hidden |= n_moving == 1 and bool(pixels) and bytes(body[4:20]) == kept[b"IHDR"][:8] + bytes(8)
+        elif kind == b"fdAT" and is_hidden and n_moving == 1:
+            moving.append(body[4:])
         if kind == b"IEND" or at >= len(data):
             break
     else:
@@ -256,14 +339,28 @@ def _png(data: bytes) -> Readable:
     too_slow = f"has {width} x {height} pixels of {n_bits} bits" if width * height * n_bits // 8 > MAX_PNG_BYTES else ""
     memory = width * height * (4 if channels > 1 else 2 if bit_depth == 16 else 1) + 3 * 8 * width
     chunks: list[tuple[bytes, Sequence[bytes | memoryview]]] = [(kind, [body]) for kind, body in kept.items()]
-    chunks += [(b"IDAT", pixels), (b"IEND", [])]
+    chunks += [(b"IDAT", moving or pixels), (b"IEND", [])]
     png: list[bytes | memoryview] = [data[:8]]
     for name, parts in chunks:
         checksum = zlib.crc32(name)
         for part in parts:
             checksum = zlib.crc32(part, checksum)
         png += [sum(map(len, parts)).to_bytes(4), name, *parts, checksum.to_bytes(4)]
-    return Readable("PNG", b"".join(png), (width, height), memory, too_slow, orientation, bit_depth, profile)
+    orientation = exif_orientation(said.get(b"eXIf", b""))
+    return Readable("PNG", b"".join(png), (width, height), memory, too_slow, orientation, bit_depth, _png_profile(said))
+
+
+def _png_profile(said: dict[bytes, bytes]) -> bytes | None:
+    """The color profile, or what takes its place."""
+    if b"iCCP" in said:
+        return _inflated(said[b"iCCP"].partition(b"\0")[2][1:])
+    if b"sRGB" in said or b"gAMA" not in said:
+        return None
+    (gamma,) = struct.unpack_from(">I", said[b"gAMA"])
+    corners = struct.unpack_from(">8I", said[b"cHRM"]) if b"cHRM" in said else _SRGB_CORNERS
+    if (gamma, corners) == (_SRGB_GAMMA, _SRGB_CORNERS):
+        return None
+    return profile_of(gamma / 100_000, [corner / 100_000 for corner in corners])
 
 
 def _inflated(profile: bytes) -> bytes | None:
@@ -284,6 +381,7 @@ def _webp(data: bytes) -> Readable:
     """Leaves out all pictures of an animation but the first, too."""
     kept: list[tuple[bytes, bytes]] = []
     exif, has_picture, at = b"", False, 12
+    data = data[: 8 + int.from_bytes(data[4:8], "little")]
     for _ in range(MAX_PARTS):
         kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         body = data[at + 8 : at + 8 + length]
@@ -341,7 +439,9 @@ def _gif(data: bytes) -> Readable:
     width, height = struct.unpack_from("<HH", data, 6)
     left, top, across, down = struct.unpack_from("<HHHH", data, at + 1)
     size = max(width, left + across), max(height, top + down)
-    return Readable("GIF", b"".join([head, control, memoryview(data)[at:]]), size, 3 * size[0] * size[1])
+    box = left, top, left + across, top + down
+    gif = b"".join([head, control, memoryview(data)[at:]])
+    return Readable("GIF", gif, size, 3 * size[0] * size[1], box=box if box != (0, 0, *size) else None)
 
 
 # --- BMP

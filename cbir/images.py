@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
 from cbir import headers
 from cbir.errors import ImageError
-from cbir.headers import Readable, TooMuchError, exif_orientation, plain_profile
+from cbir.headers import JPEG_END, Readable, TooMuchError, exif_orientation, plain_profile
 
 MAX_BYTES = 25 * 2**20  # of the encoded file
 MAX_PIXELS = 64_000_000  # of the decoded photo, as the header gives it: above any phone's usual output
@@ -36,6 +36,7 @@ _FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
 _UNNAMED = "this one"  # in messages, where there is no file name
 _WHITE = (255, 255, 255)
 _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}  # so that a transparent color does not tint its neighbors
+_ANYTHING = b"\xa5\x5a\x3c" * 20  # read as the blocks of a JPEG, not those that were there
 _LARGE = threading.Lock()
 _BAND = 2_000_000  # pixels converted at once
 
@@ -175,8 +176,9 @@ def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> 
     _check_size(image.size, name)
     try:
         if readable:
-            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; other formats ignore this.
-            image.draft(None, _fitting(image.size, MAX_SIDE))
+            _load(image, readable)
+            if readable.missing_end:
+                _check_end(image, readable)
         image.load()
         orientation = readable.orientation if readable else 1
         if orientation == 1:
@@ -186,6 +188,12 @@ def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> 
         small = _small(image, readable.bit_depth if readable else 8)
         alpha = small.getchannel("A") if small.mode in ("LA", "RGBA") else None
         colors = _srgb(small.convert(small.mode[:-1]) if alpha else small, profile)
+        if readable and readable.box:
+            covered = Image.new("L", small.size)
+            scale = small.width / readable.size[0], small.height / readable.size[1]
+            left, top, right, bottom = (round(edge * scale[i % 2]) for i, edge in enumerate(readable.box))
+            covered.paste(255, (left, top, right, bottom))
+            alpha = ImageChops.darker(alpha, covered) if alpha else covered
         result = colors
         if alpha:
             result = Image.new("RGB", colors.size, _WHITE)
@@ -198,6 +206,25 @@ def _decode(image: Image.Image, name: str, readable: Readable | None = None) -> 
         raise _damaged(name) from error
     result.info = {}
     return result
+
+
+def _load(image: Image.Image, readable: Readable) -> None:
+    if readable.missing_end != "details":
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size; other formats ignore this.
+        image.draft(None, _fitting(image.size, MAX_SIDE))
+    image.load()
+
+
+def _check_end(image: Image.Image, readable: Readable) -> None:
+    """Raises where a JPEG without its end marker lacks more than that.
+
+    A decoder that needs more than there is takes what it finds: then other bytes at the end give another picture.
+    """
+    jpeg = readable.data.removesuffix(JPEG_END) + _ANYTHING + JPEG_END
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as other:
+        _load(other, readable)
+        if ImageChops.difference(image, other).getbbox():
+            raise ValueError("cut short")
 
 
 def _small(image: Image.Image, bit_depth: int) -> Image.Image:
@@ -300,12 +327,14 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if source.profile.xcolor_space.strip() == "RGB" and image.mode == "L":
+            space = source.profile.xcolor_space.strip().replace("GRAY", "L")
+            if (image.mode, space) == ("L", "RGB"):
                 image = image.convert("RGB")
-            target = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-            if converted is not None:
-                return converted
+            if space == image.mode:  # Pillow would take any numbers for those of the profile's space
+                target = ImageCms.createProfile("sRGB")
+                converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+                if converted is not None:
+                    return converted
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass  # a broken profile, or one for another mode: the plain conversion is the best there is
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -7,7 +7,9 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -66,12 +68,21 @@ class HubServer(ThreadingHTTPServer):
         self.blobs: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
+        self.hooks: dict[str, Callable[[], object]] = {}
         self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def on_request(self, request: str, action: Callable[[], object]) -> None:
+        """Does something, once, before the next request of this kind is answered."""
+        self.hooks[request] = action
+
+    def changes(self) -> list[str]:
+        """The requests so far that were to change something."""
+        return [r for r in self.requests if r.startswith(("PUT", "POST /api/repos")) or "/commit/" in r]
 
     def handle_error(self, request, client_address) -> None:
         pass  # clients that hang up are part of the tests
@@ -80,6 +91,7 @@ class HubServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: HubServer
+    is_cut = False
 
     def log_message(self, *args) -> None:
         pass
@@ -90,6 +102,8 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         with self.server.lock:
             self.server.requests.append(f"{self.command} {path}")
+            if action := self.server.hooks.pop(f"{self.command} {path}", None):
+                action()
             fault = next((f for f in self.server.faults if f.method == self.command and f.path in path), None)
             if fault:
                 fault.times -= 1
@@ -112,13 +126,15 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            if self.is_cut if hasattr(self, "is_cut") else False:
-                self.wfile.write(data[: len(data) // 2])
-                self.wfile.flush()
-                self.connection.close()
-            else:
-                self.wfile.write(data)
+        if self.command == "HEAD":
+            return
+        self.wfile.write(data[: len(data) // 2] if self.is_cut else data)
+        if self.is_cut:
+            # Closing alone sends nothing while `rfile` and `wfile` hold the socket: the client would wait until it
+            # gives up.
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
 
     def find(self, kind: str, repo: str, revision: str = "main") -> tuple[str, dict[str, bytes]] | None:
         found = self.server.repos.get((kind, repo))

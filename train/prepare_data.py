@@ -21,24 +21,9 @@ import argparse
 from pathlib import Path
 
 from train.cli import run_main
-from train.data.dataset import check_is_new, counts, read, save
-from train.hub.dataset import push_dataset
+from train.data.dataset import check_is_new, class_table, counts, read, save
+from train.hub.dataset import DatasetRepo, push_dataset
 from train.hub.upload import check_access
-
-
-def format_counts(table: dict[str, dict[str, int]]) -> str:
-    """`counts` as lines of text: a row a color, a column a type, totals at the ends."""
-    types = sorted({type_ for row in table.values() for type_ in row})
-    lines: list[list[object]] = [["", *(type_ or "unknown" for type_ in types), "total"]]
-    for color, row in sorted(table.items()):
-        lines.append([color or "unknown", *(row.get(type_, 0) for type_ in types), sum(row.values())])
-    columns = list(zip(*lines[1:], strict=True))
-    lines.append(["total", *(sum(column) for column in columns[1:])])
-    widths = [max(len(str(cell)) for cell in column) + 2 for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "".join(f"{cell!s:<{widths[0]}}" if i == 0 else f"{cell!s:>{widths[i]}}" for i, cell in enumerate(line))
-        for line in lines
-    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,24 +49,15 @@ def main(argv: list[str] | None = None) -> int:
     if args.push and not args.dry_run:
         check_access(args.push)
     reading = read(args.data, args.revision)
-    table = counts(reading.dataset)
-    print(format_counts(table))
-    n_unlabelled = table.get("", {}).get("", 0)
+    print(class_table(reading.dataset).to_string())
+    n_unlabelled = counts(reading.dataset).get("", {}).get("", 0)
     print(f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; ignored files: {reading.n_ignored}")
     if args.out:
         save(reading.dataset, args.out)
         print(f"wrote {args.out}")
     if args.push:
-        published = push_dataset(
-            reading.dataset,
-            args.push,
-            name=Path(args.data).stem,
-            license=args.license,
-            test_share=args.test_share,
-            seed=args.seed,
-            public=args.public,
-            dry_run=args.dry_run,
-        )
+        to = DatasetRepo(args.push, Path(args.data).stem, args.license, args.test_share, args.seed, args.public)
+        published = push_dataset(reading.dataset, to, args.dry_run)
         if published:
             print(f"published {published}")
     return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from cbir.bundle import FORMAT, bundle_files, load_bundle
 from train.cli import run_main
 from train.hub.model_card import model_card
-from train.hub.upload import CARD, owned_by_manifest, upload
+from train.hub.upload import CARD, Content, Upload, owned_by_manifest, upload
 
 
 def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False) -> str | None:
@@ -32,9 +32,9 @@ def publish(folder: Path, repo: str, public: bool = False, dry_run: bool = False
         HubError: the repository holds something else, or the Hub refuses; HubUnreachableError: it does not answer.
     """
     bundle = load_bundle(folder)
-    files: dict[str, Path | bytes] = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
-    owned = owned_by_manifest(FORMAT)
-    commit = upload(repo, "model", files, owned, f"Bundle {bundle.manifest.title}", not public, dry_run)
+    files: dict[str, Content] = {**bundle_files(folder), CARD: model_card(bundle, repo).encode()}
+    what = Upload(repo, "model", files, owned_by_manifest(FORMAT), f"Bundle {bundle.manifest.title}", public)
+    commit = upload(what, dry_run)
     return f"{repo}@{commit}" if commit else None
 
 

@@ -14,7 +14,6 @@ from itertools import chain, compress, islice
 from pathlib import Path
 from typing import cast
 
-import datasets
 import numpy as np
 from tqdm import tqdm
 
@@ -28,7 +27,7 @@ from cbir.labels import LABELS
 from cbir.report import Report
 from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
-from train.data.dataset import counts, read_dataset
+from train.data.dataset import Dataset, counts, read_dataset
 from train.data.embed import embed_dataset, read_photos
 from train.data.split import check_pairs, near_duplicate_groups, split_by_group
 from train.evaluate import evaluate
@@ -153,13 +152,13 @@ def train(config: Config) -> Bundle:
 
 
 def _tune_color(
-    sources: Sequence[tuple[datasets.Dataset, Gallery]], labels: Mapping[str, np.ndarray], tuned: np.ndarray, seed: int
+    sources: Sequence[tuple[Dataset, Gallery]], labels: Mapping[str, np.ndarray], tuned: np.ndarray, seed: int
 ) -> ColorNetwork:
     images = chain.from_iterable(read_photos(*source) for source in sources)
     return tune_color_network(compress(images, tuned), {k: v[tuned] for k, v in labels.items()}, seed)
 
 
-def _learned(sources: Sequence[tuple[datasets.Dataset, Gallery]], color_network: ColorNetwork) -> np.ndarray:
+def _learned(sources: Sequence[tuple[Dataset, Gallery]], color_network: ColorNetwork) -> np.ndarray:
     """What the network gives for the photos of all sources, in order: (n, l) float32."""
     n = sum(len(gallery) for _, gallery in sources)
     images = chain.from_iterable(read_photos(*source) for source in sources)
@@ -173,7 +172,7 @@ def _learned(sources: Sequence[tuple[datasets.Dataset, Gallery]], color_network:
 def _manifest(
     config: Config,
     backbone: Backbone,
-    dataset: datasets.Dataset,
+    dataset: Dataset,
     gallery: Gallery,
     unreadable: dict[str, str],
     n_also_fit: int,

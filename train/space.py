@@ -15,7 +15,7 @@ from pathlib import Path
 from cbir import hub
 from cbir.errors import HubError
 from train.cli import run_main
-from train.hub.upload import upload
+from train.hub.upload import Content, Upload, upload
 
 ROOT = Path(__file__).resolve().parent.parent
 APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs/search.jpg", "docs/flow.svg")
@@ -29,7 +29,7 @@ COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray") 
 MAX_DESCRIPTION = 60  # characters
 
 
-def app_files(docker: bool = False) -> dict[str, Path | bytes]:
+def app_files(docker: bool = False) -> dict[str, Content]:
     """The files that a Space of kind Gradio, or Docker, needs, by name."""
     names = [ROOT / name for name in APP_FILES + (DOCKER_FILES if docker else ())]
     for folder in APP_FOLDERS:
@@ -38,7 +38,7 @@ def app_files(docker: bool = False) -> dict[str, Path | bytes]:
             for path in sorted((ROOT / folder).rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
         ]
-    files: dict[str, Path | bytes] = {path.relative_to(ROOT).as_posix(): path for path in names}
+    files: dict[str, Content] = {path.relative_to(ROOT).as_posix(): path for path in names}
     if docker:
         files["README.md"] = _docker_readme()
     else:
@@ -126,7 +126,7 @@ def deploy(
         info = hub.translate_errors(lambda: api.model_info(bundle_repo, revision=revision), bundle)
         pinned = f"{bundle_repo}@{info.sha}"
     sdk = "docker" if docker else "gradio"
-    commit = upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", not public, dry_run, sdk)
+    commit = upload(Upload(repo, "space", app_files(docker), _owned, "Apparel CBIR", public, sdk), dry_run)
     if pinned:
         print(f"variable {VARIABLE}={pinned}")
         if info.private:
@@ -141,7 +141,7 @@ def _owned(names: set[str], read: Callable[[str], bytes]) -> set[str] | None:
     """A Space is ours when it holds the library; then its code is what an earlier upload wrote."""
     if "cbir/__init__.py" not in names:
         return None
-    folders = tuple(f"{folder}/" for folder in APP_FOLDERS)
+    folders = tuple(f"{folder}/" for folder in (*APP_FOLDERS, "train"))  # early versions sent the folder train too
     return {name for name in names if name in APP_FILES + DOCKER_FILES or name.startswith(folders)}
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import pandas
+from datasets import Dataset
 
 from cbir.errors import DataError
 from cbir.files import replacing
@@ -36,19 +38,17 @@ class Reading:
         n_ignored: visible files that are not photos, or photos that the labels file does not list.
     """
 
-    dataset: datasets.Dataset
+    dataset: Dataset
     n_ignored: int = 0
 
 
-def read_dataset(source: str | Path, revision: str | None = None, any_folders: bool = False) -> datasets.Dataset:
+def read_dataset(source: str | Path, revision: str | None = None) -> Dataset:
     """Reads photos and labels.
 
     Args:
         source: a folder or zip as `cbir.photos` reads them, a folder that `save_to_disk` wrote, else the id of a
             dataset on the Hub (`user/name`).
         revision: branch, tag or commit of a Hub dataset; must be None for paths.
-        any_folders: take photos in folders of other names too, as photos without labels; to train, such a folder is
-            rather a mistake.
 
     Returns:
         Columns as in `FEATURES`, sorted by id. Photos of folders stay where they are and are read on access;
@@ -57,11 +57,11 @@ def read_dataset(source: str | Path, revision: str | None = None, any_folders: b
     Raises:
         DataError: nothing is there, it cannot be read, has another layout, no photos, or an id twice.
     """
-    return read(source, revision, any_folders).dataset
+    return read(source, revision).dataset
 
 
-def read(source: str | Path, revision: str | None = None, any_folders: bool = False) -> Reading:
-    """As `read_dataset`, with the number of files that were ignored."""
+def read(source: str | Path, revision: str | None = None) -> Reading:
+    """Reads as `read_dataset`, and counts the files that were ignored."""
     path = Path(source)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on names that are too long
         if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
@@ -74,7 +74,7 @@ def read(source: str | Path, revision: str | None = None, any_folders: bool = Fa
         raise DataError(f"expected a revision only for a Hub dataset, but {str(source)!r} is a path: leave it out")
     if path.is_dir() and _is_saved_dataset(path):
         return Reading(_from_disk(path))
-    return _from_files(path, any_folders)
+    return _from_files(path)
 
 
 def photo_source(image: dict) -> bytes | str:
@@ -82,20 +82,32 @@ def photo_source(image: dict) -> bytes | str:
     return image["path"] if image["bytes"] is None else image["bytes"]
 
 
-def counts(dataset: datasets.Dataset) -> dict[str, dict[str, int]]:
+def read_image(image: dict) -> bytes:
+    """The bytes of a row's `image`."""
+    return Path(image["path"]).read_bytes() if image["bytes"] is None else image["bytes"]
+
+
+def counts(dataset: Dataset) -> dict[str, dict[str, int]]:
     """Number of photos by color, then type: see `cbir.photos.count_labels`."""
     return count_labels(dataset["color"][:], dataset["type"][:])
 
 
-def _from_files(path: Path, any_folders: bool) -> Reading:
-    listing = list_photos(path, any_folders)
+def class_table(dataset: Dataset) -> pandas.DataFrame:
+    """Number of photos by color (rows) and type (columns), with totals; unknown labels first."""
+    colors, types = (pandas.Series(dataset[name][:], dtype=str) for name in ("color", "type"))
+    table = pandas.crosstab(colors, types, margins=True, margins_name="total").rename_axis(index=None, columns=None)
+    return table.rename(index={"": "unknown"}, columns={"": "unknown"})
+
+
+def _from_files(path: Path) -> Reading:
+    listing = list_photos(path)
     columns: dict[str, list[str]] = {
         "id": [record.id for record in listing.records],
         "image": [record.path for record in listing.records],
         "color": [record.color for record in listing.records],
         "type": [record.type for record in listing.records],
     }
-    return Reading(datasets.Dataset.from_dict(columns, features=FEATURES), listing.n_ignored)
+    return Reading(Dataset.from_dict(columns, features=FEATURES), listing.n_ignored)
 
 
 def _is_saved_dataset(path: Path) -> bool:
@@ -103,7 +115,7 @@ def _is_saved_dataset(path: Path) -> bool:
     return any(all((path / name).is_file() for name in group) for group in names)
 
 
-def _from_disk(path: Path) -> datasets.Dataset:
+def _from_disk(path: Path) -> Dataset:
     try:
         loaded = datasets.load_from_disk(str(path))
     except Exception as error:  # JSON, Arrow and the file system each have their own
@@ -114,7 +126,7 @@ def _from_disk(path: Path) -> datasets.Dataset:
     return _from_loaded(loaded, str(path))
 
 
-def _from_hub(name: str, revision: str | None) -> datasets.Dataset:
+def _from_hub(name: str, revision: str | None) -> Dataset:
     try:
         loaded = datasets.load_dataset(name, revision=revision)
     # Not found, gated, offline, timed out, no data files: three libraries have each their own errors.
@@ -133,7 +145,7 @@ def _reason(error: Exception) -> str:
     return line if len(line) <= 160 else line[:157] + "..."
 
 
-def _from_loaded(loaded: datasets.Dataset | datasets.DatasetDict, source: str) -> datasets.Dataset:
+def _from_loaded(loaded: Dataset | datasets.DatasetDict, source: str) -> Dataset:
     """Brings a dataset of either kind of label columns to `FEATURES`, all splits together."""
     if isinstance(loaded, datasets.DatasetDict):
         splits = [_with_features(split, source, f"{name}/") for name, split in sorted(loaded.items()) if len(split)]
@@ -150,7 +162,7 @@ def _from_loaded(loaded: datasets.Dataset | datasets.DatasetDict, source: str) -
     return dataset if order == list(range(len(ids))) else dataset.select(order)
 
 
-def _with_features(split: datasets.Dataset, source: str, prefix: str) -> datasets.Dataset:
+def _with_features(split: Dataset, source: str, prefix: str) -> Dataset:
     """One split with the columns of `FEATURES`; ids, if missing, are `prefix` and the row number."""
     split = split.with_format(None)
     images = [name for name, feature in split.features.items() if isinstance(feature, datasets.Image)]
@@ -173,10 +185,10 @@ def _with_features(split: datasets.Dataset, source: str, prefix: str) -> dataset
     return bare.select_columns(list(FEATURES))
 
 
-def _labels_of_columns(split: datasets.Dataset, source: str) -> tuple[list[str], list[str]]:
+def _labels_of_columns(split: Dataset, source: str) -> tuple[list[str], list[str]]:
     """Colors and types, by the columns of these names, else by one column "label" of class names."""
-    unknown = [""] * len(split)
     if "color" in split.column_names or "type" in split.column_names:
+        unknown = [""] * len(split)
         colors, types = (
             _words(split, name, source) if name in split.column_names else unknown for name in ("color", "type")
         )
@@ -187,21 +199,17 @@ def _labels_of_columns(split: datasets.Dataset, source: str) -> tuple[list[str],
             f"got {', '.join(split.column_names)}: rename them"
         )
     names = _words(split, "label", source)
-    classes, strange = {"": ("", "")}, []
-    for name in sorted(set(names) - {""}):
-        if (labels := parse_class(name)) is None:
-            strange.append(name)
-        else:
-            classes[name] = labels
-    if strange:
+    classes = {name: parse_class(name) for name in set(names) - {""}}
+    if strange := sorted(name for name, labels in classes.items() if labels is None):
         raise DataError(
             f"expected labels such as black_dress in {source!r}, got {', '.join(strange[:5])}: "
             "give the columns color and type instead"
         )
-    return [classes[name][0] for name in names], [classes[name][1] for name in names]
+    labels = [classes.get(name) or ("", "") for name in names]
+    return [color for color, _ in labels], [type_ for _, type_ in labels]
 
 
-def _words(split: datasets.Dataset, name: str, source: str) -> list[str]:
+def _words(split: Dataset, name: str, source: str) -> list[str]:
     """A label column as strings; None and the -1 of unlabelled classes become ""."""
     feature, values = split.features[name], split[name][:]
     if isinstance(feature, datasets.ClassLabel):
@@ -211,7 +219,7 @@ def _words(split: datasets.Dataset, name: str, source: str) -> list[str]:
     raise DataError(f"expected words or classes in the column {name!r} of {source!r}, got {feature}: change its type")
 
 
-def save(dataset: datasets.Dataset, folder: Path) -> None:
+def save(dataset: Dataset, folder: Path) -> None:
     """Writes a dataset, photos included, all of it or nothing.
 
     Raises:

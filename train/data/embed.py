@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import datasets
 from PIL import Image
 
 from cbir.features.backbone import Backbone
@@ -10,21 +9,21 @@ from cbir.features.index import Photo
 from cbir.gallery import Gallery, index_gallery
 from cbir.images import load_image
 from cbir.labels import LABELS
-from train.data.dataset import photo_source
+from train.data.dataset import Dataset, photo_source
 
 
-def embed_dataset(dataset: datasets.Dataset, backbone: Backbone) -> tuple[Gallery, dict[str, str]]:
+def embed_dataset(dataset: Dataset, backbone: Backbone) -> tuple[Gallery, dict[str, str]]:
     """Embeds every photo of `train.data.dataset.read_dataset`: see `cbir.gallery.index_gallery`."""
     return index_gallery(_photos(dataset), {name: dataset[name][:] for name in LABELS}, backbone)
 
 
-def read_photos(dataset: datasets.Dataset, gallery: Gallery) -> Iterator[Image.Image]:
+def read_photos(dataset: Dataset, gallery: Gallery) -> Iterator[Image.Image]:
     """The photos of a gallery that `embed_dataset` made of a dataset, in the gallery's order, one after the other."""
     rows = {id: row for row, id in enumerate(dataset["id"])}
     for id in gallery.ids.tolist():
         yield load_image(photo_source(dataset[rows[id]]["image"]))
 
 
-def _photos(dataset: datasets.Dataset) -> Iterator[Photo]:
+def _photos(dataset: Dataset) -> Iterator[Photo]:
     for row in dataset.select_columns(["id", "image"]):
         yield row["id"], photo_source(row["image"])

@@ -1,4 +1,4 @@
-"""Uploads to the Hub: a plan that says what would go, then everything in one commit.
+"""Uploads to the Hub: says what would go, then sends everything in one commit.
 
 A repository is written only where it is new, empty, or was written by the same kind of upload; a README that somebody
 wrote by hand stays. Equal files are not sent again, so an upload that was cut off can be repeated, and repeating a
@@ -23,133 +23,81 @@ MANIFEST = "manifest.json"
 NEUTRAL = frozenset([".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.txt", "LICENSE.md"])
 
 Content = Path | bytes
-# Names in a repository and a function that reads one -> the names that an earlier upload wrote; None: not ours.
+# From the names in a repository, and a function that reads one of them, the names that an earlier upload of the same
+# kind wrote; None where the repository holds something else.
 Owned = Callable[[set[str], Callable[[str], bytes]], set[str] | None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What an upload would do.
+class Upload:
+    """What a repository should hold.
 
     Attributes:
         repo: `user/repo`.
         kind: "model", "dataset" or "space".
-        head: the commit it builds on; None where the repository is to be created.
-        private: visibility of a new repository; an existing one keeps its own.
-        send: files that are new or differ.
-        unchanged: names of files that are there already.
-        delete: names of files of an earlier upload that are no longer part of it.
-        kept: names of files that stay as somebody wrote them.
-        note: what limits this plan; None for nothing.
+        files: everything that it should hold, by name.
+        owned: tells what an earlier upload of this kind wrote.
+        message: of the commit.
+        public: whether a new repository is public; an existing one keeps its visibility.
+        sdk: of a new Space, "gradio" or "docker".
     """
 
     repo: str
     kind: str
+    files: Mapping[str, Content]
+    owned: Owned
+    message: str
+    public: bool = False
+    sdk: str | None = None
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What an upload does to a repository as it is now; `head` is its commit, None where it is to be created."""
+
     head: str | None
-    private: bool
-    send: Mapping[str, Content]
-    unchanged: tuple[str, ...] = ()
-    delete: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    note: str | None = None
-
-    def describe(self) -> str:
-        """The plan as lines of text, with bytes."""
-        visibility = "private" if self.private else "public"
-        title = f"{self.kind} {self.repo}" + ("" if self.head else f" (would be created, {visibility})")
-        rows = [("send", name, f"{_size(content):,}") for name, content in sorted(self.send.items())]
-        rows += [("delete", name, "") for name in self.delete]
-        rows += [("keep, written by hand", name, "") for name in self.kept]
-        widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
-        lines = [f"  {what:<{widths[0]}}  {name:<{widths[1]}}  {n:>{widths[2]}}".rstrip() for what, name, n in rows]
-        total = f"  {len(self.send)} files to send, {sum(map(_size, self.send.values())):,} bytes"
-        total += f"; {len(self.unchanged)} there already" if self.unchanged else ""
-        return "\n".join([title, *lines, total, *([f"  note: {self.note}"] if self.note else [])])
+    send: dict[str, Content]
+    delete: list[str]
+    n_unchanged: int = 0
+    is_readme_kept: bool = False
 
 
-def make_plan(repo: str, kind: str, files: Mapping[str, Content], owned: Owned, private: bool) -> Plan:
-    """Compares files with what the repository holds.
+def upload(what: Upload, dry_run: bool = False) -> str | None:
+    """Prints what changes and, unless it is a dry run, changes it in one commit.
 
     Args:
-        repo: `user/repo`.
-        kind: "model", "dataset" or "space".
-        files: everything that the repository should hold, by name.
-        owned: tells what an earlier upload of this kind wrote.
-        private: visibility, should the repository be new.
-
-    Raises:
-        HubError: the repository holds something else, or the Hub refuses; HubUnreachableError: it does not answer.
-    """
-    hub.check_reachable()
-    info = hub.translate_errors(lambda: _repo_info(repo, kind), repo)
-    if info is None:
-        return Plan(repo, kind, None, private, dict(files))
-    remote = {file.rfilename: file for file in info.siblings}
-
-    def read(name: str) -> bytes:
-        return hub.download(repo, [name], info.sha, kind)[0].read_bytes()
-
-    mine = set() if set(remote) <= NEUTRAL else owned(set(remote), read)
-    if mine is None:
-        others = ", ".join(sorted(set(remote) - NEUTRAL)[:4])
-        raise HubError(f"{repo} on the Hub holds something else ({others}): give the name of a new repository")
-    kept = [CARD] if CARD in remote and CARD in files and kind != "space" and _is_by_hand(read(CARD)) else []
-    wanted = {name: content for name, content in files.items() if name not in kept}
-    unchanged = sorted(name for name in wanted if name in remote and _is_equal(wanted[name], remote[name]))
-    send = {name: content for name, content in wanted.items() if name not in unchanged}
-    delete = sorted((mine & set(remote)) - set(files) - NEUTRAL)
-    return Plan(repo, kind, info.sha, private, send, tuple(unchanged), tuple(delete), tuple(kept))
-
-
-def upload(
-    repo: str,
-    kind: str,
-    files: Mapping[str, Content],
-    owned: Owned,
-    message: str,
-    private: bool,
-    dry_run: bool,
-    sdk: str | None = None,
-) -> str | None:
-    """Prints the plan and, unless it is a dry run, carries it out in one commit.
-
-    Args:
-        repo: as for `make_plan`, like `kind`, `files`, `owned` and `private`.
-        kind: see there.
-        files: see there.
-        owned: see there.
-        message: of the commit.
-        private: see there.
-        dry_run: print the plan only.
-        sdk: of a new Space, "gradio" or "docker".
+        what: to upload where.
+        dry_run: send nothing; this needs neither a token nor the Hub.
 
     Returns:
         The commit that holds the files; None after a dry run.
 
     Raises:
-        HubError, HubUnreachableError: as `make_plan`; a dry run needs neither a token nor the Hub.
+        HubError: the repository holds something else, or the Hub refuses.
+        HubUnreachableError: the Hub does not answer.
     """
+    if not dry_run:
+        check_access(what.repo)
+    try:
+        changes, note = _changes(what), None
+    except HubUnreachableError as error:
+        if not dry_run:
+            raise
+        changes, note = _Changes(None, dict(what.files), []), f"{error}: what it holds is not known"
+    print(_described(what, changes, note))
     if dry_run:
-        try:
-            plan = make_plan(repo, kind, files, owned, private)
-        except HubUnreachableError as error:
-            plan = Plan(repo, kind, None, private, dict(files), note=f"{error}: what it holds is not known")
-        print(plan.describe())
         return None
-    check_access(repo)
-    plan = make_plan(repo, kind, files, owned, private)
-    print(plan.describe())
-    if plan.head and not plan.send and not plan.delete:
+    if changes.head and not changes.send and not changes.delete:
         print("nothing to do")
-        return plan.head
-    return hub.translate_errors(lambda: _commit(plan, message, sdk), repo)
+        return changes.head
+    return hub.translate_errors(lambda: _commit(what, changes), what.repo)
 
 
 def check_access(repo: str) -> None:
     """Checks, before any long work, that an upload can start: the name, the token, the Hub.
 
     Raises:
-        HubError: the name is no `user/repo`, or there is no token or not a valid one.
+        HubError: the name is not `user/repo`, or there is no valid token.
         HubUnreachableError: the Hub does not answer.
     """
     from huggingface_hub import HfApi, get_token
@@ -178,32 +126,69 @@ def owned_by_manifest(format: str) -> Owned:
     return owned
 
 
-def _repo_info(repo: str, kind: str) -> Any | None:  # noqa: ANN401 - ModelInfo, DatasetInfo or SpaceInfo
+def _changes(what: Upload) -> _Changes:
+    """Compares files with what the repository holds. Errors as in `upload`."""
+    hub.check_reachable()
+    info = hub.translate_errors(lambda: _repo_info(what), what.repo)
+    if info is None:
+        return _Changes(None, dict(what.files), [])
+    remote = {file.rfilename: file for file in info.siblings}
+
+    def read(name: str) -> bytes:
+        return hub.download(what.repo, [name], info.sha, what.kind)[0].read_bytes()
+
+    ours = set() if set(remote) <= NEUTRAL else what.owned(set(remote), read)
+    if ours is None:
+        others = ", ".join(sorted(set(remote) - NEUTRAL)[:4])
+        raise HubError(f"{what.repo} on the Hub holds something else ({others}): give the name of a new repository")
+    # A Space's README holds the settings by which the Hub builds it.
+    is_kept = what.kind != "space" and CARD in remote and _is_by_hand(read(CARD))
+    wanted = {name: content for name, content in what.files.items() if not (is_kept and name == CARD)}
+    send = {name: c for name, c in wanted.items() if name not in remote or not _is_equal(c, remote[name])}
+    delete = sorted((ours & set(remote)) - set(what.files) - NEUTRAL)
+    return _Changes(info.sha, send, delete, len(wanted) - len(send), is_kept)
+
+
+def _described(what: Upload, changes: _Changes, note: str | None) -> str:
+    """The changes as lines of text, with bytes."""
+    sizes = {name: _size(content) for name, content in changes.send.items()}
+    visibility = "public" if what.public else "private"
+    lines = [f"{what.kind} {what.repo}" + ("" if changes.head else f" (would be created, {visibility})")]
+    width = max(map(len, sizes), default=0)
+    lines += [f"  send    {name:<{width}}  {size:>13,}" for name, size in sorted(sizes.items())]
+    lines += [f"  delete  {name}" for name in changes.delete]
+    lines += [f"  keep, written by hand  {CARD}"] if changes.is_readme_kept else []
+    total = f"  {len(sizes)} files to send, {sum(sizes.values()):,} bytes"
+    lines.append(total + (f"; {changes.n_unchanged} there already" if changes.n_unchanged else ""))
+    lines += [f"  note: {note}"] if note else []
+    return "\n".join(lines)
+
+
+def _repo_info(what: Upload) -> Any | None:  # noqa: ANN401 - ModelInfo, DatasetInfo or SpaceInfo
     from huggingface_hub import HfApi, errors
 
     try:
-        return HfApi(endpoint=hub.endpoint()).repo_info(repo, repo_type=kind, files_metadata=True)
+        return HfApi(endpoint=hub.endpoint()).repo_info(what.repo, repo_type=what.kind, files_metadata=True)
     except errors.GatedRepoError:
         raise
     except errors.RepositoryNotFoundError:
         return None
 
 
-def _commit(plan: Plan, message: str, sdk: str | None) -> str:
+def _commit(what: Upload, changes: _Changes) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi(endpoint=hub.endpoint())
-    if plan.head is None:
-        api.create_repo(plan.repo, repo_type=plan.kind, private=plan.private, space_sdk=sdk, exist_ok=True)
-    operations: list[CommitOperationAdd | CommitOperationDelete]
-    operations = [CommitOperationAdd(name, content) for name, content in sorted(plan.send.items())]
-    operations += [CommitOperationDelete(name) for name in plan.delete]
-    # With its parent named, the commit fails rather than mix with one that somebody else makes meanwhile.
+    if changes.head is None:
+        api.create_repo(what.repo, repo_type=what.kind, private=not what.public, space_sdk=what.sdk, exist_ok=True)
+    add = [CommitOperationAdd(name, content) for name, content in sorted(changes.send.items())]
+    delete = [CommitOperationDelete(name) for name in changes.delete]
     with warnings.catch_warnings():
         # A bundle's gallery is parquet, which the client takes for a dataset gone astray.
         warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
+        # With its parent named, the commit fails rather than mix with one that somebody else makes meanwhile.
         commit = api.create_commit(
-            plan.repo, operations, commit_message=message, repo_type=plan.kind, parent_commit=plan.head
+            what.repo, [*add, *delete], commit_message=what.message, repo_type=what.kind, parent_commit=changes.head
         )
     return commit.oid
 
@@ -216,12 +201,16 @@ def _is_by_hand(readme: bytes) -> bool:
 
 
 def _is_equal(content: Content, remote: Any) -> bool:  # noqa: ANN401 - RepoSibling
+    """Whether the Hub holds this content already; `create_commit` finds that too, but a dry run needs to know it."""
     if remote.size != _size(content):
         return False
-    data = content.read_bytes() if isinstance(content, Path) else content
-    if remote.lfs:
-        return remote.lfs.sha256 == hashlib.sha256(data).hexdigest()
-    return remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # as git names it
+    if remote.lfs is None:  # small
+        data = content.read_bytes() if isinstance(content, Path) else content
+        return remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # as git names it
+    if isinstance(content, bytes):
+        return remote.lfs.sha256 == hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
+        return remote.lfs.sha256 == hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(content: Content) -> int:
