@@ -25,7 +25,7 @@ class Gallery:
         labels: for each of `LABELS` (g,) str, "" where unknown.
         features: of the g photos.
         thumbnails: g JPEG files.
-        splits: (g,) str: "train" where methods were fitted on the photo, "test" where they were judged, else "".
+        splits: (g,) str: "train" where methods were fitted on the photo, "test" where they were evaluated, else "".
 
     Raises:
         BundleError: the columns differ in length, or an id comes twice.

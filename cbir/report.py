@@ -8,12 +8,13 @@ e.g. the correlation of constant scores, is None, and null in the file. Mappings
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cbir.errors import BundleError
 from cbir.labels import LABELS, POOLED, TASKS
 from cbir.storage import build, flatten
 
+T = TypeVar("T")
 SCHEMA = 2
 COLUMNS = (POOLED, *LABELS)  # of figures of pairs
 DIGITS = 4
@@ -496,9 +497,10 @@ class Report:
         """The report as plain JSON values."""
         return _plain(flatten(self).json)
 
-    def rounded(self) -> "Report":
-        """The same as it will be read again: figures rounded, None for those that cannot be measured."""
-        return Report.from_json(self.to_json())
+
+def rounded(part: T) -> T:
+    """A report, or a part of one, as it will be read again: figures rounded, None for those that cannot be measured."""
+    return build(type(part), _plain(flatten(part).json))
 
 
 def _names(report: Report) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:

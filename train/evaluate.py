@@ -26,7 +26,7 @@ from cbir.errors import BundleError
 from cbir.features import Features
 from cbir.files import replacing
 from cbir.own_photos import index_folder
-from cbir.report import Report
+from cbir.report import Report, rounded
 from cbir.report_tables import out_of_domain_table
 from cbir.similarity import SIMILARITIES
 from train.cli import run_main, write_section
@@ -92,7 +92,7 @@ def _evaluate_test_photos(bundle: Bundle, args: argparse.Namespace) -> tuple[Rep
         pictures = not_clothes_features(load_bundle_backbone(bundle, args.weights), bundle.manifest.seed or 0)
     report = evaluate(bundle, pictures, args.seeds)
     if reports:
-        report = replace(report, seeds=over_bundles([report, *reports])).rounded()
+        report = replace(report, seeds=rounded(over_bundles([report, *reports])))
     if bundle.report:  # how it does on photos of another source stays as it was found
         report = replace(report, out_of_domain=bundle.report.out_of_domain)
     return report, tables(report), evaluation_section(report)
@@ -116,7 +116,7 @@ def _evaluate_queries(bundle: Bundle, args: argparse.Namespace) -> tuple[Report 
     )
     titles = {method.name: method.title for method in SIMILARITIES.values()}
     text = "\n\n".join(table(out_of_domain_table(part, titles)) for part in parts)
-    report = replace(bundle.report, out_of_domain=parts).rounded() if bundle.report else None
+    report = replace(bundle.report, out_of_domain=parts) if bundle.report else None
     return report, text, f"Printed by `python -m train.evaluate --queries`.\n\n{text}"
 
 

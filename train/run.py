@@ -55,13 +55,13 @@ class Config:
         weights: a local safetensors file for the backbone; None for its default weights.
         revision: of the dataset on the Hub.
         also_fit: more photos to fit on, that are not put into the gallery; either label may be missing.
-        test_share: share of the gallery's photos kept for judging.
+        test_share: share of the gallery's photos kept for evaluation.
         seed: of the split, the pairs and the fits.
         title: what the app calls the collection; None for the name of the data.
         is_drawn: whether the pictures are drawings.
         push: model repository on the Hub, `user/repo`, to publish the bundle to; None to publish nothing.
         public: whether a new repository is public.
-        seeds: of fresh splits to judge on too, for means and standard deviations.
+        seeds: of fresh splits to evaluate on too, for means and standard deviations.
         tune_color: fine-tune a color network on the train photos, see `train.fit.color_network`.
     """
 
@@ -95,7 +95,7 @@ def train(config: Config) -> Bundle:
     if config.tune_color and config.seeds:
         raise CbirError(
             "expected --tune-color or --seeds, got both: a color network is not tuned for each fresh split; train with "
-            "other values of --seed, then judge these bundles together by train.evaluate --others"
+            "other values of --seed, then evaluate these bundles together by train.evaluate --others"
         )
     if config.push:
         check_access(config.push)  # before hours of work rather than after
@@ -208,7 +208,7 @@ def parse_args(argv: list[str] | None = None) -> Config:
     parser.add_argument("--also-fit", metavar="DATA", help="more photos to fit on, outside the gallery")
     parser.add_argument("--test-share", type=float, default=Config.test_share, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=Config.seed, help="default: %(default)s")
-    parser.add_argument("--seeds", type=int, nargs="+", default=(), help="judge on fresh splits of these seeds too")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(), help="evaluate on fresh splits of these seeds too")
     parser.add_argument("--tune-color", action="store_true", help="fine-tune a color network: takes minutes, or more")
     parser.add_argument("--push", metavar="user/repo", help="publish the bundle to this model repository on the Hub")
     parser.add_argument("--public", action="store_true", help="make a new repository public")

@@ -9,7 +9,7 @@ import pytest
 from cbir.bundle import load_bundle, save_bundle
 from cbir.errors import BundleError
 from cbir.labels import TASKS
-from cbir.report import COLUMNS, Estimate, Report
+from cbir.report import COLUMNS, Estimate, Report, rounded
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_what_cannot_be_measured_is_null(report):
     changed = dataclasses.replace(report, methods={**report.methods, "cosine": method})
     stored = json.loads(json.dumps(changed.to_json(), allow_nan=False))
     assert stored["methods"]["cosine"]["pairs"]["type"]["pearson"] == {"value": None, "low": None, "high": None}
-    assert changed.rounded().methods["cosine"].pairs["type"].pearson == Estimate(None, None, None)
+    assert rounded(changed).methods["cosine"].pairs["type"].pearson == Estimate(None, None, None)
 
 
 def test_every_part_that_is_not_optional_is_missed_by_name(report):
@@ -52,9 +52,7 @@ def test_every_part_that_is_not_optional_is_missed_by_name(report):
         if field.name in ("seeds", "confusion", "familiarity"):
             assert getattr(Report.from_json(damaged), field.name) is None
         else:
-            with pytest.raises(
-                BundleError, match=field.name.replace("_", ".") if field.name != "schema" else "version"
-            ):
+            with pytest.raises(BundleError, match=field.name):
                 Report.from_json(damaged)
 
 

@@ -27,7 +27,7 @@ def with_every_section(report):
         familiar=0.75,
         methods={name: {"type": method.retrieval["type"]} for name, method in report.methods.items()},
     )
-    return dataclasses.replace(report, seeds=Seeds((0, 1), "A note.", spreads), out_of_domain=(part,)).rounded()
+    return dataclasses.replace(report, seeds=Seeds((0, 1), "A note.", spreads), out_of_domain=(part,))
 
 
 @pytest.fixture(scope="module")

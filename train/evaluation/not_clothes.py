@@ -1,4 +1,4 @@
-"""Synthetic pictures that show no clothes, to judge whether a search says "no confident match".
+"""Synthetic pictures that show no clothes, to evaluate when a search says "no confident match".
 
 They are generated, not photographed: what they show about photos of other things is a hint, no measurement.
 """

@@ -10,7 +10,7 @@ from cbir.bundle import Bundle
 from cbir.errors import DataError
 from cbir.gallery import Gallery
 from cbir.labels import TASKS
-from cbir.report import OutOfDomain, RetrievalEstimates
+from cbir.report import OutOfDomain, RetrievalEstimates, rounded
 from train.evaluation.report import Resamples, retrieval_estimates
 from train.evaluation.scoring import Side, rank
 
@@ -60,7 +60,7 @@ def evaluate_out_of_domain(
             if n_queries[task.name]:
                 found = {metric: resamples.means(values) for metric, values in rankings.by_query.items()}
                 methods[method.name][task.name] = retrieval_estimates(found)
-    return OutOfDomain(
+    part = OutOfDomain(
         queries=queries,
         gallery=gallery,
         n_photos=len(photos),
@@ -69,6 +69,7 @@ def evaluate_out_of_domain(
         familiar=_familiar(photos, bundle),
         methods=methods,
     )
+    return rounded(part)
 
 
 def _familiar(photos: Gallery, bundle: Bundle) -> float | None:

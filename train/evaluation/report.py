@@ -46,6 +46,7 @@ from cbir.report import (
     RetrievalEstimates,
     Seeds,
     Tuning,
+    rounded,
 )
 from train.data.split import PAIRS_PER_TASK, Pairs, near_duplicate_groups
 from train.evaluation.baselines import evaluate_baselines, task_blind_ceiling
@@ -198,7 +199,7 @@ def build_report(
         familiarity=familiarity,
         out_of_domain=(),
     )
-    return report.rounded()
+    return rounded(report)
 
 
 def _data(bundle: Bundle) -> Data:
