@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cbir.errors import Message
+
 MAX_PARTS = 100_000  # segments, chunks, blocks, strips or tiles of a file; ordinary files of 25 MB have some thousands
 MAX_PROFILE = 4 * 2**20  # bytes of a color profile; those of printing presses have 3 MB
 MAX_TAG = 2**19  # bytes of one tag of a TIFF; the largest is a palette of 65,536 colors
@@ -50,7 +52,11 @@ _MAGIC = {
 
 
 class TooMuchError(Exception):
-    """To decode this file would take too long; the text says what it has."""
+    """To decode this file would take too long; arguments as for `Message`, which `reason` is and says what it has."""
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.reason = Message(template, **values)
+        super().__init__(str(self.reason))
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Readable:
         data: the file without its metadata.
         size: width and height of the picture, as declared.
         memory: bytes that a decoder takes, beside the file.
-        too_slow: what else keeps a decoder busy too long, if anything.
+        too_slow: what else keeps a decoder busy too long; None for nothing.
         orientation: as in EXIF, 1 to 8: 1 is upright.
         bit_depth: of the samples of a PNG; else 8.
         profile: the color profile, where it was taken out of the file.
@@ -75,7 +81,7 @@ class Readable:
     data: bytes
     size: tuple[int, int]
     memory: int
-    too_slow: str = ""
+    too_slow: Message | None = None
     orientation: int = 1
     bit_depth: int = 8
     profile: bytes | None = None
@@ -336,7 +342,9 @@ def _png(data: bytes) -> Readable:
     width, height, bit_depth, color_type = struct.unpack_from(">IIBB", kept[b"IHDR"])
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color_type]
     n_bits = channels * bit_depth
-    too_slow = f"has {width} x {height} pixels of {n_bits} bits" if width * height * n_bits // 8 > MAX_PNG_BYTES else ""
+    too_slow = None
+    if width * height * n_bits // 8 > MAX_PNG_BYTES:
+        too_slow = Message("has {width} x {height} pixels of {n} bits", width=width, height=height, n=n_bits)
     memory = width * height * (4 if channels > 1 else 2 if bit_depth == 16 else 1) + 3 * 8 * width
     chunks: list[tuple[bytes, Sequence[bytes | memoryview]]] = [(kind, [body]) for kind, body in kept.items()]
     chunks += [(b"IDAT", moving or pixels), (b"IEND", [])]
@@ -456,7 +464,7 @@ def _bmp(data: bytes) -> Readable:
     size = width, abs(height)
     is_packed = compression in (1, 2)
     is_slow = is_packed and (size[0] * size[1] > MAX_RLE_PIXELS or len(data) > MAX_RLE_BYTES)
-    too_slow = f"has {size[0]} x {size[1]} packed pixels" if is_slow else ""
+    too_slow = Message("has {width} x {height} packed pixels", width=size[0], height=size[1]) if is_slow else None
     return Readable("BMP", data, size, size[0] * size[1] * (4 if bits > 8 else 3 if is_packed else 1), too_slow)
 
 
@@ -575,7 +583,7 @@ def _memory_of_part(directory: _Directory, size: tuple[int, int]) -> int:
         if not width or not height:
             raise ValueError("tiles without a size")
         if -(-size[0] // width) * width * -(-size[1] // height) * height > MAX_TILED_PIXELS:
-            raise TooMuchError(f"has tiles of {width} x {height} pixels")
+            raise TooMuchError("has tiles of {width} x {height} pixels", width=width, height=height)
     bits = [value for value in directory.values(_BITS) if isinstance(value, int)]
     return width * height * max(4, directory.number(_CHANNELS, 1) * max(bits, default=1) // 8)
 
@@ -612,7 +620,7 @@ def _avif(data: bytes) -> Readable | None:
     if b"av01" not in types.values():
         return None
     if len(data) > MAX_AVIF_BYTES:
-        raise TooMuchError(f"has more than {MAX_AVIF_BYTES // 2**20} MB of AVIF")
+        raise TooMuchError("has more than {limit} MB of AVIF", limit=MAX_AVIF_BYTES // 2**20)
     extents = _item_extents(data, meta[b"iloc"], meta.get(b"idat", (0, 0)))
     if any(sum(length for _, length in parts) > len(data) for parts in extents.values()):
         raise ValueError("more declared than the file holds")
