@@ -94,10 +94,14 @@ def read(data: bytes) -> Readable | None:
         ValueError, LookupError, struct.error: the file is damaged or cut short.
     """
     readers = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "TIFF": _tiff, "AVIF": _avif}
-    for name, magic in _MAGIC.items():
-        if len(data) > 16 and re.match(magic, data, re.DOTALL):
-            return readers[name](data)
-    return None
+    name = format_of(data)
+    return readers[name](data) if name else None
+
+
+def format_of(data: bytes) -> str | None:
+    """Pillow's name of the format that a file begins like; None where that is none of ours."""
+    names = (name for name, magic in _MAGIC.items() if re.match(magic, data, re.DOTALL))
+    return next(names, None) if len(data) > 16 else None
 
 
 def exif_orientation(exif: bytes) -> int:

@@ -1,5 +1,7 @@
 """What happens in the page. Every function here is called by Gradio, with values as the browser sent them."""
 
+import base64
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +18,8 @@ from cbir.errors import CbirError, ImageError, UnknownNameError
 from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
+from cbir.headers import format_of
+from cbir.images import load_image, thumbnail
 from cbir.map import map_positions
 from cbir.pairs import LABELS, TASKS
 from cbir.search import Crop, Query, Retriever
@@ -50,6 +54,15 @@ def upload_path(payload: object, thumbnails: Thumbnails) -> str:
         if thumbnails.id_at(str(resolved)) or uploads in resolved.parents:
             return str(resolved)
     raise ImageError(Words()("not_uploaded"))
+
+
+def picture_url(path: str) -> str:
+    """Address of what a browser shows of a photo: the file, or a small JPEG where it is a TIFF, which few show."""
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        if format_of(file.read(64)) == "TIFF":
+            jpeg = thumbnail(load_image(path))
+            return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    return file_url(path)
 
 
 def checked_batch(files: object) -> list[object]:
@@ -133,7 +146,7 @@ class Handlers:
         result = self.retriever.rank(self._query(asking), options)
         paths = [self.thumbnails.path(match.id) for match in result.matches]
         items = list(zip(paths, views.captions(result, words), strict=True))
-        picture = file_url(asking.path or asking.more[0])
+        picture = picture_url(asking.path or asking.more[0])
         name = None if asked.id else Path(asking.path or asking.more[0]).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
         line = views.found(result, options, gallery, picture, files, words)
