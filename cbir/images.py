@@ -92,7 +92,7 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
     _check_size(readable.size, name)
     if readable.too_slow:
         raise _too_much(name, readable.too_slow)
-    memory = readable.memory + 2 * len(data)
+    memory = readable.memory + len(data) + len(readable.data)
     if memory > MAX_MEMORY:
         raise _too_much(name, f"takes {memory / 2**20:,.0f} MB of memory")
     # Photos that take much wait for each other: together they take no more than one.
