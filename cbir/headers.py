@@ -6,6 +6,7 @@ megapixels in 46 bytes. So no decoder sees metadata: `read` leaves of a file wha
 orientation itself, and tells what decoding would take. Nothing here decodes a pixel.
 """
 
+import itertools
 import re
 import struct
 import zlib
@@ -18,8 +19,9 @@ from cbir.errors import Message
 
 MAX_PARTS = 100_000  # segments, chunks, blocks, strips or tiles of a file; ordinary files of 25 MB have some thousands
 MAX_PROFILE = 4 * 2**20  # bytes of a color profile; those of printing presses have 3 MB
+MAX_HEAD = 2 * MAX_PROFILE  # bytes of a JPEG's profile and tables; those of the tables are some hundreds
 MAX_TAG = 2**19  # bytes of one tag of a TIFF; the largest is a palette of 65,536 colors
-MAX_TABLE = 2**18  # bytes of a table of the parts of an AVIF; a photo of a hundred tiles has some kB
+MAX_TABLE = 2**16  # bytes of a table of the parts of an AVIF; that of a photo of a hundred tiles has some kB
 
 # A progressive JPEG of a camera or a web site goes over its picture in about 10 scans, and a decoder over all blocks of
 # each, however few bytes it has. 14 million blocks are 10 scans of 64 megapixels, colors at full resolution; 20 million
@@ -100,10 +102,14 @@ def read(data: bytes) -> Readable | None:
         ValueError, LookupError, struct.error: the file is damaged or cut short.
     """
     readers = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "TIFF": _tiff, "AVIF": _avif}
-    for name, magic in _MAGIC.items():
-        if len(data) > 16 and re.match(magic, data, re.DOTALL):
-            return readers[name](data)
-    return None
+    name = format_of(data)
+    return readers[name](data) if name else None
+
+
+def format_of(data: bytes) -> str | None:
+    """Pillow's name of the format that a file begins like; None where that is none of ours."""
+    names = (name for name, magic in _MAGIC.items() if re.match(magic, data, re.DOTALL))
+    return next(names, None) if len(data) > 16 else None
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -202,6 +208,8 @@ def _jpeg(data: bytes) -> Readable | None:
         at = end
     else:
         raise ValueError("too many segments")
+    if sum(map(len, kept)) > MAX_HEAD:
+        raise ValueError("too many tables")
     scans = _Scans(data)
     scans.check()
     if not scans.is_ended and scans.is_partial:
@@ -559,18 +567,29 @@ def _tiff(data: bytes) -> Readable | None:
         or sum(directory.values(_STRIP_BYTES) + directory.values(_TILE_BYTES)) > len(data)
     ):
         raise ValueError("more declared than the file holds")
-    if directory.number(_COMPRESSION, 1) not in _COMPRESSIONS:
+    compression = directory.number(_COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
         return None
+    places = _places(directory)
+    if compression != 1 and not all(n_bytes for _, n_bytes in places):
+        raise ValueError("strips without a size")  # libtiff would take the rest of the file for each
     size = directory.number(_WIDTH, 0), directory.number(_HEIGHT, 0)
     memory = 4 * size[0] * size[1] + _memory_of_part(directory, size)
-    if directory.number(_COMPRESSION, 1) == _IS_JPEG:
-        memory += _memory_of_jpegs(directory)
+    if compression == _IS_JPEG:
+        memory += _memory_of_jpegs(data, places)
     kind, count, _ = directory.entries.get(_ORIENTATION, (0, 0, b""))
     orientation = directory.values(_ORIENTATION) if kind in (_SHORT, _LONG) and count == 1 else ()
     kind, count, _ = directory.entries.get(_PROFILE, (0, 0, b""))
     profile = directory.values(_PROFILE)[0] if kind in (_BYTE, _UNDEFINED) and count <= MAX_PROFILE else None
     tiff = directory.without_metadata()
     return Readable("TIFF", tiff, size, memory, orientation=_known(orientation), profile=profile)
+
+
+def _places(directory: _Directory) -> list[tuple[int, int]]:
+    """Where strips and tiles start, and their lengths."""
+    lists = ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES))
+    pairs = [(directory.values(starts), directory.values(sizes)) for starts, sizes in lists]
+    return [place for starts, sizes in pairs for place in itertools.zip_longest(starts, sizes, fillvalue=0)]
 
 
 def _memory_of_part(directory: _Directory, size: tuple[int, int]) -> int:
@@ -588,16 +607,15 @@ def _memory_of_part(directory: _Directory, size: tuple[int, int]) -> int:
     return width * height * max(4, directory.number(_CHANNELS, 1) * max(bits, default=1) // 8)
 
 
-def _memory_of_jpegs(directory: _Directory) -> int:
+def _memory_of_jpegs(data: bytes, places: list[tuple[int, int]]) -> int:
     """Bytes that a decoder takes for the largest JPEG that is a strip or tile."""
     memory, together = 0, _Scans(b"")
-    for starts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
-        for start, n_bytes in zip(directory.values(starts), directory.values(sizes), strict=True):
-            scans = _Scans(directory.data[start : start + n_bytes])
-            memory = max(memory, scans.memory)
-            together.n_scans = scans.n_scans
-            together.n_blocks += scans.n_blocks
-            together.check()
+    for start, n_bytes in places:
+        scans = _Scans(data[start : start + n_bytes])
+        memory = max(memory, scans.memory)
+        together.n_scans = scans.n_scans
+        together.n_blocks += scans.n_blocks
+        together.check()
     return memory
 
 
@@ -613,7 +631,8 @@ def _avif(data: bytes) -> Readable | None:
     top = _boxes(data, (0, len(data)))
     meta = _boxes(data, (top[b"meta"][0] + 4, top[b"meta"][1]))
     properties = _boxes(data, meta[b"iprp"])
-    tables = [meta[kind] for kind in (b"iinf", b"iloc", b"iref") if kind in meta] + [properties[b"ipma"]]
+    tables = [meta[kind] for kind in (b"iinf", b"iloc", b"iref") if kind in meta]
+    tables += [where for kind, where in _all_boxes(data, meta[b"iprp"]) if kind == b"ipma"]
     if any(end - start > MAX_TABLE for start, end in tables):
         raise TooMuchError("has too many parts")
     types = _item_types(data, meta[b"iinf"])

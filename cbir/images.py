@@ -1,8 +1,9 @@
 """One safe way from whatever a person hands in to an RGB photo (`load_image`), and back out (`thumbnail`).
 
-Photos come from strangers, so the size in bytes and the size in pixels (from the header) are checked before
-any pixel is decoded, and only the decoders in `FORMATS` are ever tried. Nothing here changes global state of
-Pillow or of `warnings`, so any number of threads may load photos at once.
+Photos come from strangers. So what a file declares is read by `cbir.headers` before any decoder is asked: its size,
+what decoding would take of memory and time, how it is turned. The one decoder of its format then sees pixels and colors
+alone, and photos that take much memory are decoded one at a time. Nothing here changes global state of Pillow or of
+`warnings`, so any number of threads may load photos at once.
 """
 
 import io
@@ -93,7 +94,7 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
     _check_size(readable.size, name)
     if readable.too_slow:
         raise _too_much(name, readable.too_slow)
-    memory = readable.memory + 2 * len(data)
+    memory = readable.memory + len(data) + len(readable.data)
     if memory > MAX_MEMORY:
         raise _too_much(name, Message("takes {memory:,.0f} MB of memory", memory=memory / 2**20))
     # Photos that take much wait for each other: together they take no more than one.

@@ -1,5 +1,6 @@
 """The page over real HTTP: what its handlers answer to what the browser sends."""
 
+import base64
 import csv
 import dataclasses
 import io
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from cbir.errors import HubUnreachableError, Message
 from cbir.options import DEFAULT_K
@@ -346,3 +348,17 @@ def test_a_click_on_nothing_is_no_bug(url, value):
 
 def test_the_number_of_photos_is_limited(url, picture_of):
     assert "at most 64 photos, got 65" in page_call(url, "refresh", asked(more=[picture_of(SHIRT)] * 65))
+
+
+def test_a_photo_that_browsers_do_not_show_is_shown_as_another(url, upload, tmp_path):
+    image = toy_photo("red", "shirt", 99)
+    line = page_call(url, "refresh", asked(upload(image)))[LINE]
+    assert re.search(r"src='gradio_api/file=[^']*photo.png'", line)
+    file = io.BytesIO()
+    image.save(file, "TIFF")
+    path = httpx.post(url + "gradio_api/upload", files={"files": ("photo.tif", file.getvalue())}).json()[0]
+    line = page_call(url, "refresh", asked({"path": path}))[LINE]
+    jpeg = re.search(r"src='data:image/jpeg;base64,([^']*)'", line)[1]
+    shown = Image.open(io.BytesIO(base64.b64decode(jpeg)))
+    assert (shown.format, shown.size) == ("JPEG", image.size)
+    assert ImageStat.Stat(ImageChops.difference(shown, image)).mean[0] < 10
