@@ -8,7 +8,8 @@ result = Retriever(load_bundle()).search("photo.jpg", SearchOptions(k=5, colors=
 from cbir.bundle import Bundle, load_bundle, save_bundle
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
-from cbir.search import Match, Retriever, SearchOptions, SearchResult
+from cbir.options import SearchOptions
+from cbir.search import Match, Retriever, SearchResult
 from cbir.version import __version__
 
 __all__ = [

@@ -33,7 +33,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from cbir import hub
-from cbir.errors import BundleError, HubUnreachableError
+from cbir.errors import BundleError, HubUnreachableError, Message
 from cbir.familiarity import Familiarity
 from cbir.features import Features
 from cbir.features.backbone import Backbone, BackboneInfo, load_backbone
@@ -138,7 +138,7 @@ class Bundle:
         map: places photos on a map; None where that was not fitted.
         report: how good the methods are; None where they were not evaluated.
         color_network: tells colors, beside the color descriptor; None where none was tuned.
-        notice: what whoever searches it should know, e.g. that it stands in for another; None for nothing.
+        notice: what whoever searches it should know, e.g. that it stands in for another, a `Message`; None for nothing.
         repo: `user/repo` on the Hub that it came from; None for one that did not.
         loaded_revision: the commit, or hash of the manifest, that it was loaded as; None for one made in memory.
     """
@@ -252,9 +252,14 @@ def open_bundle(source: str | Path | None = None) -> Bundle:
             raise
         repo, revision = named
         if (manifest := hub.cached_file(repo, MANIFEST, revision)) and _is_complete(manifest.parent):
-            notice = f"{error}: this is the copy of {source} that was downloaded earlier."
+            notice = Message(
+                "{error}: this is the copy of {source} that was downloaded earlier.", error=error.message, source=source
+            )
             return replace(_load(manifest.parent, repo), notice=notice)
-        return replace(load_bundle(), notice=f"{error}: instead of {source}, this is the embedded catalogue.")
+        notice = Message(
+            "{error}: instead of {source}, this is the embedded catalogue.", error=error.message, source=source
+        )
+        return replace(load_bundle(), notice=notice)
 
 
 def load_bundle(source: str | Path | None = None) -> Bundle:

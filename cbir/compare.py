@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 
 from cbir.labels import LABELS
-from cbir.search import DEFAULT_OPTIONS, Query, QueryLabels, Retriever, SearchOptions, SearchResult
+from cbir.options import DEFAULT_OPTIONS, SearchOptions
+from cbir.search import Query, QueryLabels, Retriever, SearchResult
 
 PERSISTENCE = 0.9  # of `rank_biased_overlap`: the first ten ranks then make up 86 % of it
 
@@ -120,7 +121,7 @@ def rank_biased_overlap(left: Sequence[str], right: Sequence[str], persistence: 
 
     Args:
         left: distinct ids, best first.
-        right: likewise; the lengths may differ.
+        right: distinct ids, best first; the lengths may differ.
         persistence: above 0 and below 1.
 
     Returns:

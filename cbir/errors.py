@@ -16,7 +16,7 @@ shows it as `gr.Error`, in the visitor's language. Everything else that is raise
 from collections.abc import Iterable, Mapping
 
 
-class Line(str):
+class Message(str):
     """One line of English that keeps what it was made of, so that another language can say it (`cbir.ui.texts`).
 
     Args:
@@ -27,19 +27,19 @@ class Line(str):
     template: str
     values: Mapping[str, object]
 
-    def __new__(cls, template: str, /, **values: object) -> "Line":
+    def __new__(cls, template: str, /, **values: object) -> "Message":
         """Fills the template."""
-        line = super().__new__(cls, template.format(**values) if values else template)
-        line.template, line.values = template, values
-        return line
+        message = super().__new__(cls, template.format(**values) if values else template)
+        message.template, message.values = template, values
+        return message
 
 
 class CbirError(Exception):
-    """Root of all errors that a user can mend; arguments as for `Line`, which `line` is."""
+    """Root of all errors that a user can mend; arguments as for `Message`, which `message` is."""
 
     def __init__(self, template: str, /, **values: object) -> None:
-        self.line = Line(template, **values)
-        super().__init__(str(self.line))
+        self.message = Message(template, **values)
+        super().__init__(str(self.message))
 
 
 class ImageError(CbirError):

@@ -6,6 +6,7 @@ megapixels in 46 bytes. So no decoder sees metadata: `read` leaves of a file wha
 orientation itself, and tells what decoding would take. Nothing here decodes a pixel.
 """
 
+import itertools
 import re
 import struct
 import zlib
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cbir.errors import Message
+
 MAX_PARTS = 100_000  # segments, chunks, blocks, strips or tiles of a file; ordinary files of 25 MB have some thousands
 MAX_PROFILE = 4 * 2**20  # bytes of a color profile; those of printing presses have 3 MB
+MAX_HEAD = 2 * MAX_PROFILE  # bytes of a JPEG's profile and tables; those of the tables are some hundreds
 MAX_TAG = 2**19  # bytes of one tag of a TIFF; the largest is a palette of 65,536 colors
-MAX_TABLE = 2**18  # bytes of a table of the parts of an AVIF; a photo of a hundred tiles has some kB
+MAX_TABLE = 2**16  # bytes of a table of the parts of an AVIF; that of a photo of a hundred tiles has some kB
 
 # A progressive JPEG of a camera or a web site goes over its picture in about 10 scans, and a decoder over all blocks of
 # each, however few bytes it has. 14 million blocks are 10 scans of 64 megapixels, colors at full resolution; 20 million
@@ -50,7 +54,11 @@ _MAGIC = {
 
 
 class TooMuchError(Exception):
-    """To decode this file would take too long; the text says what it has."""
+    """To decode this file would take too long; arguments as for `Message`, which `reason` is and says what it has."""
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.reason = Message(template, **values)
+        super().__init__(str(self.reason))
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Readable:
         data: the file without its metadata.
         size: width and height of the picture, as declared.
         memory: bytes that a decoder takes, beside the file.
-        too_slow: what else keeps a decoder busy too long, if anything.
+        too_slow: what else keeps a decoder busy too long; None for nothing.
         orientation: as in EXIF, 1 to 8: 1 is upright.
         bit_depth: of the samples of a PNG; else 8.
         profile: the color profile, where it was taken out of the file.
@@ -75,7 +83,7 @@ class Readable:
     data: bytes
     size: tuple[int, int]
     memory: int
-    too_slow: str = ""
+    too_slow: Message | None = None
     orientation: int = 1
     bit_depth: int = 8
     profile: bytes | None = None
@@ -94,10 +102,14 @@ def read(data: bytes) -> Readable | None:
         ValueError, LookupError, struct.error: the file is damaged or cut short.
     """
     readers = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "TIFF": _tiff, "AVIF": _avif}
-    for name, magic in _MAGIC.items():
-        if len(data) > 16 and re.match(magic, data, re.DOTALL):
-            return readers[name](data)
-    return None
+    name = format_of(data)
+    return readers[name](data) if name else None
+
+
+def format_of(data: bytes) -> str | None:
+    """Pillow's name of the format that a file begins like; None where that is none of ours."""
+    names = (name for name, magic in _MAGIC.items() if re.match(magic, data, re.DOTALL))
+    return next(names, None) if len(data) > 16 else None
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -196,6 +208,8 @@ def _jpeg(data: bytes) -> Readable | None:
         at = end
     else:
         raise ValueError("too many segments")
+    if sum(map(len, kept)) > MAX_HEAD:
+        raise ValueError("too many tables")
     scans = _Scans(data)
     scans.check()
     if not scans.is_ended and scans.is_partial:
@@ -336,7 +350,9 @@ def _png(data: bytes) -> Readable:
     width, height, bit_depth, color_type = struct.unpack_from(">IIBB", kept[b"IHDR"])
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color_type]
     n_bits = channels * bit_depth
-    too_slow = f"has {width} x {height} pixels of {n_bits} bits" if width * height * n_bits // 8 > MAX_PNG_BYTES else ""
+    too_slow = None
+    if width * height * n_bits // 8 > MAX_PNG_BYTES:
+        too_slow = Message("has {width} x {height} pixels of {n} bits", width=width, height=height, n=n_bits)
     memory = width * height * (4 if channels > 1 else 2 if bit_depth == 16 else 1) + 3 * 8 * width
     chunks: list[tuple[bytes, Sequence[bytes | memoryview]]] = [(kind, [body]) for kind, body in kept.items()]
     chunks += [(b"IDAT", moving or pixels), (b"IEND", [])]
@@ -456,7 +472,7 @@ def _bmp(data: bytes) -> Readable:
     size = width, abs(height)
     is_packed = compression in (1, 2)
     is_slow = is_packed and (size[0] * size[1] > MAX_RLE_PIXELS or len(data) > MAX_RLE_BYTES)
-    too_slow = f"has {size[0]} x {size[1]} packed pixels" if is_slow else ""
+    too_slow = Message("has {width} x {height} packed pixels", width=size[0], height=size[1]) if is_slow else None
     return Readable("BMP", data, size, size[0] * size[1] * (4 if bits > 8 else 3 if is_packed else 1), too_slow)
 
 
@@ -551,18 +567,29 @@ def _tiff(data: bytes) -> Readable | None:
         or sum(directory.values(_STRIP_BYTES) + directory.values(_TILE_BYTES)) > len(data)
     ):
         raise ValueError("more declared than the file holds")
-    if directory.number(_COMPRESSION, 1) not in _COMPRESSIONS:
+    compression = directory.number(_COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
         return None
+    places = _places(directory)
+    if compression != 1 and not all(n_bytes for _, n_bytes in places):
+        raise ValueError("strips without a size")  # libtiff would take the rest of the file for each
     size = directory.number(_WIDTH, 0), directory.number(_HEIGHT, 0)
     memory = 4 * size[0] * size[1] + _memory_of_part(directory, size)
-    if directory.number(_COMPRESSION, 1) == _IS_JPEG:
-        memory += _memory_of_jpegs(directory)
+    if compression == _IS_JPEG:
+        memory += _memory_of_jpegs(data, places)
     kind, count, _ = directory.entries.get(_ORIENTATION, (0, 0, b""))
     orientation = directory.values(_ORIENTATION) if kind in (_SHORT, _LONG) and count == 1 else ()
     kind, count, _ = directory.entries.get(_PROFILE, (0, 0, b""))
     profile = directory.values(_PROFILE)[0] if kind in (_BYTE, _UNDEFINED) and count <= MAX_PROFILE else None
     tiff = directory.without_metadata()
     return Readable("TIFF", tiff, size, memory, orientation=_known(orientation), profile=profile)
+
+
+def _places(directory: _Directory) -> list[tuple[int, int]]:
+    """Where strips and tiles start, and their lengths."""
+    lists = ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES))
+    pairs = [(directory.values(starts), directory.values(sizes)) for starts, sizes in lists]
+    return [place for starts, sizes in pairs for place in itertools.zip_longest(starts, sizes, fillvalue=0)]
 
 
 def _memory_of_part(directory: _Directory, size: tuple[int, int]) -> int:
@@ -575,21 +602,20 @@ def _memory_of_part(directory: _Directory, size: tuple[int, int]) -> int:
         if not width or not height:
             raise ValueError("tiles without a size")
         if -(-size[0] // width) * width * -(-size[1] // height) * height > MAX_TILED_PIXELS:
-            raise TooMuchError(f"has tiles of {width} x {height} pixels")
+            raise TooMuchError("has tiles of {width} x {height} pixels", width=width, height=height)
     bits = [value for value in directory.values(_BITS) if isinstance(value, int)]
     return width * height * max(4, directory.number(_CHANNELS, 1) * max(bits, default=1) // 8)
 
 
-def _memory_of_jpegs(directory: _Directory) -> int:
+def _memory_of_jpegs(data: bytes, places: list[tuple[int, int]]) -> int:
     """Bytes that a decoder takes for the largest JPEG that is a strip or tile."""
     memory, together = 0, _Scans(b"")
-    for starts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
-        for start, n_bytes in zip(directory.values(starts), directory.values(sizes), strict=True):
-            scans = _Scans(directory.data[start : start + n_bytes])
-            memory = max(memory, scans.memory)
-            together.n_scans = scans.n_scans
-            together.n_blocks += scans.n_blocks
-            together.check()
+    for start, n_bytes in places:
+        scans = _Scans(data[start : start + n_bytes])
+        memory = max(memory, scans.memory)
+        together.n_scans = scans.n_scans
+        together.n_blocks += scans.n_blocks
+        together.check()
     return memory
 
 
@@ -605,14 +631,15 @@ def _avif(data: bytes) -> Readable | None:
     top = _boxes(data, (0, len(data)))
     meta = _boxes(data, (top[b"meta"][0] + 4, top[b"meta"][1]))
     properties = _boxes(data, meta[b"iprp"])
-    tables = [meta[kind] for kind in (b"iinf", b"iloc", b"iref") if kind in meta] + [properties[b"ipma"]]
+    tables = [meta[kind] for kind in (b"iinf", b"iloc", b"iref") if kind in meta]
+    tables += [where for kind, where in _all_boxes(data, meta[b"iprp"]) if kind == b"ipma"]
     if any(end - start > MAX_TABLE for start, end in tables):
         raise TooMuchError("has too many parts")
     types = _item_types(data, meta[b"iinf"])
     if b"av01" not in types.values():
         return None
     if len(data) > MAX_AVIF_BYTES:
-        raise TooMuchError(f"has more than {MAX_AVIF_BYTES // 2**20} MB of AVIF")
+        raise TooMuchError("has more than {limit} MB of AVIF", limit=MAX_AVIF_BYTES // 2**20)
     extents = _item_extents(data, meta[b"iloc"], meta.get(b"idat", (0, 0)))
     if any(sum(length for _, length in parts) > len(data) for parts in extents.values()):
         raise ValueError("more declared than the file holds")

@@ -45,7 +45,9 @@ def check_reachable() -> None:
     try:
         get_session().head(endpoint(), timeout=TIMEOUT)
     except Exception as error:  # whatever HTTP library the client happens to use
-        raise HubUnreachableError(f"the Hub ({endpoint()}) cannot be reached ({type(error).__name__})") from None
+        raise HubUnreachableError(
+            "the Hub ({address}) cannot be reached ({reason})", address=endpoint(), reason=type(error).__name__
+        ) from None
 
 
 def cached_file(repo: str, name: str, revision: str | None = None) -> Path | None:
@@ -117,7 +119,9 @@ def translate_errors(call: Callable[[], T], repo: str) -> T:
             raise
         return translate_errors(functools.partial(_raise, error.__cause__), repo)
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
-        raise HubUnreachableError(f"the connection to the Hub was lost at {repo} ({type(error).__name__})") from None
+        raise HubUnreachableError(
+            "the connection to the Hub was lost at {repo} ({reason})", repo=repo, reason=type(error).__name__
+        ) from None
 
 
 def _raise(error: BaseException) -> NoReturn:

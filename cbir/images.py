@@ -1,8 +1,9 @@
 """One safe way from whatever a person hands in to an RGB photo (`load_image`), and back out (`thumbnail`).
 
-Photos come from strangers, so the size in bytes and the size in pixels (from the header) are checked before
-any pixel is decoded, and only the decoders in `FORMATS` are ever tried. Nothing here changes global state of
-Pillow or of `warnings`, so any number of threads may load photos at once.
+Photos come from strangers. So what a file declares is read by `cbir.headers` before any decoder is asked: its size,
+what decoding would take of memory and time, how it is turned. The one decoder of its format then sees pixels and colors
+alone, and photos that take much memory are decoded one at a time. Nothing here changes global state of Pillow or of
+`warnings`, so any number of threads may load photos at once.
 """
 
 import io
@@ -20,7 +21,7 @@ from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
 from cbir import headers
-from cbir.errors import ImageError
+from cbir.errors import ImageError, Message
 from cbir.headers import JPEG_END, Readable, TooMuchError, exif_orientation, plain_profile
 
 MAX_BYTES = 25 * 2**20  # of the encoded file
@@ -32,8 +33,7 @@ MAX_SIDE = 1024  # pixels; backbones look at 224, the rest is for people
 
 # MPO (phone photos with a second view) has no decoder of its own: Pillow's JPEG decoder opens it.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
-_UNNAMED = "this one"  # in messages, where there is no file name
+_UNNAMED = Message("this one")  # in messages, where there is no file name
 _WHITE = (255, 255, 255)
 _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}  # so that a transparent color does not tint its neighbors
 _ANYTHING = b"\xa5\x5a\x3c" * 20  # read as the blocks of a JPEG, not those that were there
@@ -71,21 +71,22 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
         if source.format is not None and source.format not in (*FORMATS, "MPO"):
             raise _not_a_photo(_UNNAMED)  # opened but maybe not decoded yet, by a decoder that we never run
         return _decode(source, _UNNAMED)
+    name: str = _UNNAMED
     if isinstance(source, bytes | bytearray | memoryview):
-        data, name = bytes(source), _UNNAMED
+        data = bytes(source)
         _check_bytes(len(data), name)
     elif isinstance(source, str | os.PathLike):
         # Only the file's name appears in messages: the app shows them, and folders are nobody's business.
         name = repr(_shortened(Path(source).name))
         data = _read(Path(source), name)
     else:
-        raise ImageError(f"expected a photo as bytes, path or Pillow image, got {type(source).__name__}")
+        raise ImageError("expected a photo as bytes, path or Pillow image, got {type}", type=type(source).__name__)
     if not data:
-        raise ImageError(f"expected a photo, but {name} is empty (0 bytes): choose another file")
+        raise ImageError("expected a photo, but {name} is empty (0 bytes): choose another file", name=name)
     try:
         readable = headers.read(data)
     except TooMuchError as error:
-        raise _too_much(name, str(error)) from None
+        raise _too_much(name, error.reason) from None
     except (ValueError, LookupError, struct.error) as error:
         raise _damaged(name) from error
     if readable is None:
@@ -93,9 +94,9 @@ def load_image(source: bytes | str | os.PathLike | Image.Image) -> Image.Image:
     _check_size(readable.size, name)
     if readable.too_slow:
         raise _too_much(name, readable.too_slow)
-    memory = readable.memory + 2 * len(data)
+    memory = readable.memory + len(data) + len(readable.data)
     if memory > MAX_MEMORY:
-        raise _too_much(name, f"takes {memory / 2**20:,.0f} MB of memory")
+        raise _too_much(name, Message("takes {memory:,.0f} MB of memory", memory=memory / 2**20))
     # Photos that take much wait for each other: together they take no more than one.
     with _LARGE if memory > SMALL_MEMORY else nullcontext():
         try:
@@ -127,7 +128,8 @@ def crop_image(image: Image.Image, crop: Sequence[float]) -> Image.Image:
     if not is_numbers or len(crop) != 4 or not (0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1):
         raise ImageError(
             "expected a crop as left, top, right, bottom, fractions with 0 <= left < right <= 1 and "
-            f"0 <= top < bottom <= 1, got {_shortened(repr(crop))}"
+            "0 <= top < bottom <= 1, got {crop}",
+            crop=_shortened(repr(crop)),
         )
     left, top, right, bottom = crop
     box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
@@ -155,15 +157,17 @@ def _read(path: Path, name: str) -> bytes:
     """Read a regular file of at most `MAX_BYTES`."""
     try:
         if path.is_dir():
-            raise ImageError(f"expected a photo, but {name} is a folder: choose a file in it")
+            raise ImageError("expected a photo, but {name} is a folder: choose a file in it", name=name)
         if not path.is_file():  # pipes and devices too: reading one may never end
-            raise ImageError(f"expected a photo, but there is no file {name}: check the path")
+            raise ImageError("expected a photo, but there is no file {name}: check the path", name=name)
         _check_bytes(path.stat().st_size, name)
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)  # a file may grow after it was measured
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ImageError(f"cannot read {name} ({reason.lower()}): check the path and its permissions") from error
+        raise ImageError(
+            "cannot read {name} ({reason}): check the path and its permissions", name=name, reason=reason.lower()
+        ) from error
     _check_bytes(len(data), name)
     return data
 
@@ -355,14 +359,18 @@ def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
 def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width < 1 or height < 1:
-        raise ImageError(f"expected a photo, but {name} has no pixels ({width} x {height}): choose another file")
+        raise ImageError(
+            "expected a photo, but {name} has no pixels ({width} x {height}): choose another file",
+            **{"name": name, "width": width, "height": height},
+        )
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"expected a photo of at most {MAX_PIXELS // 1_000_000} megapixels, but {name} has {width} x {height}: "
-            "choose or save a smaller one"
+            "expected a photo of at most {limit} megapixels, but {name} has {width} x {height}: choose or save "
+            "a smaller one",
+            **{"limit": MAX_PIXELS // 1_000_000, "name": name, "width": width, "height": height},
         )
     if max(size) > MAX_EDGE:
-        raise _too_much(name, f"is {width} x {height} pixels")
+        raise _too_much(name, Message("is {width} x {height} pixels", width=width, height=height))
 
 
 def _shortened(text: str) -> str:
@@ -372,17 +380,25 @@ def _shortened(text: str) -> str:
 def _check_bytes(n_bytes: int, name: str) -> None:
     if n_bytes > MAX_BYTES:
         raise ImageError(
-            f"expected a photo of at most {MAX_BYTES // 2**20} MB, but {name} is larger: choose or save a smaller one"
+            "expected a photo of at most {limit} MB, but {name} is larger: choose or save a smaller one",
+            **{"limit": MAX_BYTES // 2**20, "name": name},
         )
 
 
-def _too_much(name: str, reason: str) -> ImageError:
-    return ImageError(f"expected a photo that opens fast, but {name} {reason}: save it smaller, or as a plain JPEG")
+def _too_much(name: str, reason: Message) -> ImageError:
+    return ImageError(
+        "expected a photo that opens fast, but {name} {reason}: save it smaller, or as a plain JPEG",
+        **{"name": name, "reason": reason},
+    )
 
 
 def _not_a_photo(name: str) -> ImageError:
-    return ImageError(f"expected a photo ({_FORMAT_NAMES}), but {name} is not one of them: save it as JPEG or PNG")
+    return ImageError(
+        "expected a photo (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF), but {name} is not one of them: save it as JPEG or "
+        "PNG",
+        name=name,
+    )
 
 
 def _damaged(name: str) -> ImageError:
-    return ImageError(f"expected a complete photo, but {name} is damaged or cut short: get the file again")
+    return ImageError("expected a complete photo, but {name} is damaged or cut short: get the file again", name=name)

@@ -44,6 +44,13 @@ def shared_tags(n: int = 3000, kind: int = 7, n_bytes: int = 2**20, first: int =
     return tiff(sorted(grey_tiff() + tags), bytes(n_bytes), big)
 
 
+def many_strips(n: int, width: int, compression: int, n_bytes: int, rest: bytes) -> bytes:
+    """A TIFF of n rows that all are at `rest`, each a strip of that many bytes."""
+    lists = struct.pack("<I", 16 + 8 * n) * n + struct.pack("<I", n_bytes) * n
+    entries = [(256, 4, 1, width), (257, 4, 1, n), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1)]
+    return tiff([*entries, (273, 4, n, 16), (278, 4, 1, 1), (279, 4, n, 16 + 4 * n)], lists + rest)
+
+
 def in_jpeg(exif: bytes) -> bytes:
     """A JPEG with EXIF of any length, as Pillow joins it from segments."""
     jpeg = encoded(photo(), "JPEG")
@@ -87,6 +94,11 @@ def long_comment(n_bytes: int = 20 * 2**20) -> bytes:
     return gif[:palette] + comment + gif[palette:]
 
 
+def many_tables() -> bytes:
+    """Tables of a JPEG, all but the last for nothing."""
+    return segment(0xDB, (b"\0" + b"\1" * 64) * 1000) * 370
+
+
 def many_profiles(n: int = 5000) -> bytes:
     """A PNG of n color profiles of 4 MB each, packed."""
     png = encoded(photo(), "PNG")
@@ -100,10 +112,9 @@ TAGS = {
         [(tag, 7, 2**20, 16) for tag in (254, 266, 284, 292, 293, 317, 320, 332, 338, 339, 347, 530)], bytes(2**20)
     ),
     "strips.tif": lambda: tiff(grey_tiff(strips=((273, 4, 2**20, 16), (279, 4, 2**20, 16))), bytes(2**22)),
-    "shared_strips.tif": lambda: tiff(
-        grey_tiff(250, 5, ((273, 4, 250, 16), (278, 3, 1, 1), (279, 4, 250, 1016))),
-        struct.pack("<500I", *[16] * 250, *[2**20] * 250) + bytes(2**20),
-    ),
+    "shared_strips.tif": lambda: many_strips(250, 250, 5, 2**20, bytes(2**20)),
+    "strips_of_no_size.tif": lambda: many_strips(20_000, 1000, 8, 0, zlib.compress(bytes(1000)) + bytes(20 * 2**20)),
+    "tables.jpg": lambda: encoded(photo(), "JPEG").replace(b"\xff\xdb", many_tables() + b"\xff\xdb", 1),
     "tags.jpg": lambda: in_jpeg(shared_tags()),
     "rationals.jpg": lambda: in_jpeg(shared_tags(1, 5, 16 * 2**20, 282)),
     "views.jpg": lambda: jpeg_with_view(),
@@ -260,7 +271,9 @@ REFUSED_FOR_SIZE = {
     "tile.tif": lambda: tiled_tiff(16, 32_768),
     "tiles.tif": lambda: tiled_tiff(8192, 9000),
     "deep_tile.tif": lambda: tiled_tiff(16, 7984, bits=64, channels=6),
-    "strip.tif": lambda: tiff([(256, 4, 1, 7000), (257, 4, 1, 7000), (258, 3, 1, 64), (259, 3, 1, 8), (273, 4, 1, 16)]),
+    "strip.tif": lambda: tiff(
+        [(256, 4, 1, 7000), (257, 4, 1, 7000), (258, 3, 1, 64), (259, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 8)]
+    ),
     "packed.bmp": lambda: packed_bmp(2048, 2048, 10),
     "steps.bmp": lambda: packed_bmp(100, 100, 5_000_000),
     "large.avif": lambda: avif_of(av1_of(), 7000, 7000),
@@ -278,5 +291,6 @@ TAKEN = {
     "fit_progressive.jpg": lambda: encoded(Image.new("RGB", (8000, 8000)), "JPEG", progressive=True),
     "fit.tif": lambda: encoded(Image.new("F", (6000, 6000)), "TIFF", compression="tiff_adobe_deflate"),
     "fit.avif": lambda: encoded(Image.new("RGB", (4600, 4600), (200, 30, 40)), "AVIF", speed=10),
+    "rows.tif": lambda: many_strips(65_000, 900, 1, 1, bytes(900)),
     "profile.png": lambda: encoded(photo(), "PNG", icc_profile=profile_of_many_steps(100_000)),
 }

@@ -25,7 +25,8 @@ from tests.limited import MAX_MB, ROOT, forget_peak, limit_memory, memory, outco
 
 MAX_SECONDS = 3.0
 STALLED_SECONDS = 60.0  # without a mutant done; then the process is ended
-LONG = {"strips.tif", "rationals.jpg", "comment.gif", "profiles.png", "wide.png", "deep.png", "steps.bmp"}
+LONG = {"strips.tif", "strips_of_no_size.tif", "rationals.jpg", "tables.jpg", "comment.gif", "profiles.png", "wide.png"}
+LONG |= {"deep.png", "steps.bmp"}
 # What lengths, counts and sizes are set to.
 NUMBERS = [0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x1000, 0x1FFF, 0x2000, 0x3FFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000]
 NUMBERS += [0xFFFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]

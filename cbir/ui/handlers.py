@@ -25,7 +25,7 @@ from cbir.ui.address import ALSO, FLAGS, SearchState, flags_of
 from cbir.ui.errors import show_errors
 from cbir.ui.inputs import checked_batch, checked_seed, crop_of, no_photo, upload_path
 from cbir.ui.texts import Words
-from cbir.ui.thumbnails import Thumbnails, file_url
+from cbir.ui.thumbnails import Thumbnails, picture_url
 
 N_CATALOGUE = 18  # pictures shown while there is no query
 FILE_NAME = "apparel-search"  # of results that are saved
@@ -109,7 +109,7 @@ class Handlers:
         first = state.photos[0]
         name = None if state.search.id else Path(first).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
-        line = views.found(result, gallery, file_url(first), files, words)
+        line = views.found(result, gallery, picture_url(first), files, words)
         return self._shown(gr.update(value=items, selected_index=None), line, state.search, words)
 
     def _shown(self, results: object, line: str, search: SearchState, words: Words) -> Values:

@@ -4,7 +4,7 @@ The words are in `locales/<language>.json`, by key. Gradio translates what stand
 the server says follows the browser's first language (`Words.of`). English names of types, colors and bundles are the
 names themselves, those of similarity methods live in their registry, texts of a report's tables in
 `cbir.report_tables`, and errors and notices are written where they arise; another language has keys "noun.<name>",
-"bundle.<title>", "method.<name>", "method.<name>.explanation", "table.<name>", "line.<template>" and, for words in
+"bundle.<title>", "method.<name>", "method.<name>.explanation", "table.<name>", "message.<template>" and, for words in
 lines, "word.<name>".
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from cbir.errors import Line
+from cbir.errors import Message
 from cbir.explain import Evidence
 from cbir.report import Estimate, Spread
 from cbir.report_tables import Cell, Share, Text
@@ -72,18 +72,18 @@ class Words:
         """The title of a bundle, where the language knows it."""
         return LANGUAGES[self.language].get(f"bundle.{title}", title)
 
-    def line(self, english: str) -> str:
-        """What the library says to people: an error or a notice, see `cbir.errors.Line`."""
-        if not isinstance(english, Line):
+    def message(self, english: str) -> str:
+        """What the library says to people: an error or a notice, see `cbir.errors.Message`."""
+        if not isinstance(english, Message):
             return english
-        template = LANGUAGES[self.language].get(f"line.{english.template}", english.template)
+        template = LANGUAGES[self.language].get(f"message.{english.template}", english.template)
         values = {name: self._value(name, value) for name, value in english.values.items()}
         return template.format(**values) if values else template
 
     def _value(self, name: str, value: object) -> object:
-        """A value of a line; some are lines or words themselves."""
-        if isinstance(value, Line):
-            return self.line(value)
+        """A value of a message; some are messages or words themselves."""
+        if isinstance(value, Message):
+            return self.message(value)
         if name == "method":
             return next((self.method(m.name, m.title) for m in SIMILARITIES.values() if m.title == value), value)
         return LANGUAGES[self.language].get(f"word.{value}", value) if name in ("kind", "label") else value

@@ -1,5 +1,7 @@
 """The gallery's thumbnails as files: the browser fetches them straight from disk, by far the fastest way."""
 
+import base64
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -9,11 +11,22 @@ from urllib.parse import quote
 import gradio as gr
 
 from cbir.gallery import Gallery
+from cbir.headers import format_of
+from cbir.images import load_image, thumbnail
 
 
 def file_url(path: str) -> str:
     """Address of a file that the app may serve, relative to the app's own."""
     return f"gradio_api/file={quote(path)}"
+
+
+def picture_url(path: str) -> str:
+    """Address of what a browser shows of a photo: the file, or a small JPEG where it is a TIFF, which few show."""
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        if format_of(file.read(64)) == "TIFF":
+            jpeg = thumbnail(load_image(path))
+            return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    return file_url(path)
 
 
 class Thumbnails:

@@ -37,7 +37,7 @@ def heading(bundle: Bundle, words: Words) -> str:
 
 def notices(bundle: Bundle, words: Words) -> str:
     """What a visitor should know about this bundle; empty when there is nothing to say."""
-    notice = words.line(bundle.notice) if bundle.notice else ""
+    notice = words.message(bundle.notice) if bundle.notice else ""
     return render("notices.html", words=words, notice=notice, is_drawn=bundle.manifest.dataset.is_drawn)
 
 

@@ -106,6 +106,13 @@ def test_longest_side_is_bounded_and_nothing_is_enlarged(size, expected, format)
     assert_close(pixel(image), (200, 40, 90))
 
 
+@pytest.mark.parametrize(("mode", "size"), [("RGB", (6001, 4999)), ("L", (9001, 3003)), ("CMYK", (5000, 7))])
+def test_averaging_in_bands_is_averaging(mode, size):
+    photo = Image.effect_noise(size, 80).convert(mode)
+    whole = photo.resize(images._fitting(size, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGB")
+    assert load_image(photo).tobytes() == whole.tobytes()
+
+
 def test_transparent_pixels_do_not_bleed_when_shrunk():
     # Red under full transparency must not tint the edge of the opaque half.
     photo = Image.new("RGBA", (3000, 10), (255, 0, 0, 0))

@@ -1,14 +1,20 @@
 """The app over real HTTP: what programs get from the endpoints, and how the app starts."""
 
+import dataclasses
+import inspect
 import io
 import warnings
 
 import pytest
 from PIL import Image
 
-from cbir.search import SearchOptions
+from cbir.options import SearchOptions
+from cbir.search import Retriever
+from cbir.similarity import Models
+from cbir.ui.api import Endpoints
+from cbir.ui.thumbnails import Thumbnails
 from tests.cbir.ui.test_handlers import page_call
-from tests.conftest import png, toy_photo
+from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
@@ -272,6 +278,15 @@ def test_a_bug_shows_a_generic_line_and_is_logged(client, retriever, photo, monk
         client.predict(photo, api_name="/search")
     assert "secret" not in str(error.value)
     assert "secret detail" in caplog.text
+
+
+def test_a_bundle_without_learned_methods_searches_without_being_told_how(toy_bundle):
+    bare = Retriever(dataclasses.replace(toy_bundle, models=Models()), ToyBackbone())
+    search = Endpoints(bare, Thumbnails(bare.gallery)).published("search_by_id")
+    assert inspect.signature(search).parameters["method"].default == "cosine"
+    assert search("red_shirt/3.png")["method"] == "cosine"
+    assert "cosine, inverse_euclidean" in search.__doc__
+    assert "random_forest" not in search.__doc__
 
 
 def test_the_queue_and_its_limits_cannot_be_passed_by(url):

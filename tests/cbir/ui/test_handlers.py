@@ -1,5 +1,6 @@
 """The page over real HTTP: what its handlers answer to what the browser sends."""
 
+import base64
 import csv
 import dataclasses
 import io
@@ -10,11 +11,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
+from cbir.errors import HubUnreachableError, Message
 from cbir.options import DEFAULT_K
 from cbir.search import Retriever
 from cbir.similarity import DEFAULT_METHOD
-from cbir.ui import build_demo
+from cbir.ui import build_demo, views
+from cbir.ui.texts import Words
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
 
@@ -178,6 +182,34 @@ def test_the_page_speaks_portuguese(url, picture_of):
     assert "red shirt" in page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="fi")[LINE]
 
 
+def test_errors_are_in_the_visitors_language(url, picture_of):
+    portuguese = {"language": "pt-BR"}
+    assert "falta a foto" in page_call(url, "answer", asked(), **portuguese)
+    assert page_call(url, "restore", ["?k=0"], **portuguese) == "no endereço, k deve estar entre 1 e 60, não '0'"
+    assert "a semente deve ser" in page_call(url, "repeat_photo", [-1], **portuguese)
+    weighed = asked(picture_of(SHIRT), weight=0.9)
+    assert page_call(url, "refresh", weighed, **portuguese).startswith("Cosseno não distingue tipo de cor")
+    # Programs read English, whatever their language.
+    assert "unknown id" in page_call(url, "search_by_id", ["nobody", *[None] * 9], **portuguese)
+
+
+def test_the_notice_of_a_bundle_is_in_the_visitors_language(toy_bundle):
+    lost = HubUnreachableError("the Hub ({address}) cannot be reached ({reason})", address="there", reason="Timeout")
+    template = "{error}: instead of {source}, this is the embedded catalogue."
+    bundle = dataclasses.replace(toy_bundle, notice=Message(template, error=lost.message, source="a/b"))
+    english, portuguese = (views.notices(bundle, Words(language)) for language in ("en", "pt"))
+    assert "the Hub (there) cannot be reached (Timeout): instead of a/b, this is" in english
+    assert "o Hub (there) não responde (Timeout): em vez de a/b, este é" in portuguese
+
+
+def test_what_comes_from_a_bundle_is_escaped(toy_bundle):
+    manifest = dataclasses.replace(toy_bundle.manifest, title="<script>")
+    bundle = dataclasses.replace(toy_bundle, manifest=manifest, notice="<b onclick='x'>")
+    shown = views.heading(bundle, Words()) + views.notices(bundle, Words())
+    assert "&lt;script&gt;" in shown
+    assert "&lt;b onclick=&#39;x&#39;&gt;" in shown
+
+
 def tab(url, name, controls, **options):
     """What a tab shows; the others must stay as they are."""
     answer = page_call(url, "show_tab", controls | {"open-tab": name}, **options)
@@ -316,3 +348,17 @@ def test_a_click_on_nothing_is_no_bug(url, value):
 
 def test_the_number_of_photos_is_limited(url, picture_of):
     assert "at most 64 photos, got 65" in page_call(url, "refresh", asked(more=[picture_of(SHIRT)] * 65))
+
+
+def test_a_photo_that_browsers_do_not_show_is_shown_as_another(url, upload, tmp_path):
+    image = toy_photo("red", "shirt", 99)
+    line = page_call(url, "refresh", asked(upload(image)))[LINE]
+    assert re.search(r"src='gradio_api/file=[^']*photo.png'", line)
+    file = io.BytesIO()
+    image.save(file, "TIFF")
+    path = httpx.post(url + "gradio_api/upload", files={"files": ("photo.tif", file.getvalue())}).json()[0]
+    line = page_call(url, "refresh", asked({"path": path}))[LINE]
+    jpeg = re.search(r"src='data:image/jpeg;base64,([^']*)'", line)[1]
+    shown = Image.open(io.BytesIO(base64.b64decode(jpeg)))
+    assert (shown.format, shown.size) == ("JPEG", image.size)
+    assert ImageStat.Stat(ImageChops.difference(shown, image)).mean[0] < 10

@@ -39,7 +39,9 @@ def placeholders(text):
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_a_language_has_every_key_and_no_other(language):
-    assert set(LANGUAGES[language]) == set(LANGUAGES["en"]) | set(NAMES) | set(METHODS) | set(TABLE_TEXTS)
+    of_the_library = {key for key in LANGUAGES[language] if key.startswith(("message.", "word."))}  # see test_messages
+    expected = set(LANGUAGES["en"]) | set(NAMES) | set(METHODS) | set(TABLE_TEXTS)
+    assert set(LANGUAGES[language]) - of_the_library == expected
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
