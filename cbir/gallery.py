@@ -88,13 +88,14 @@ class Gallery:
         return [str(value) for value in np.unique(self.labels[label]) if value]
 
     def selection(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
-        """Which photos have one of these types and one of these colors; none given stands for any.
+        """Which photos have one of these types and one of these colors; empty for any.
 
         Returns:
             (g,) bool.
 
         Raises:
-            UnknownNameError: no photo has such a label; CbirError: none has any.
+            UnknownNameError: no photo has such a label.
+            CbirError: no photo has a known label.
         """
         return self._having("type", types) & self._having("color", colors)
 
@@ -105,7 +106,7 @@ class Gallery:
         photos there would be to see with that value alone chosen. Photos whose label is unknown are not counted.
 
         Raises:
-            UnknownNameError, CbirError: as `selection`.
+            UnknownNameError, CbirError: as in `selection`.
         """
         shown = {"type": self._having("color", colors), "color": self._having("type", types)}
         return {

@@ -23,7 +23,7 @@ class SearchState:
     """What the page is asked for, as its controls hold it, except for photos from outside.
 
     Attributes:
-        id: gallery item that is the query; "" for none.
+        id: gallery item that is the query; "" where there is no such item.
         crop: the part of the photo to search with, as `cbir.ui.inputs.crop_of` reads it; "" for all of it.
         values: of the options, by the names of their parameters.
     """

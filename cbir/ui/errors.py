@@ -28,9 +28,9 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
         try:
             return handler(*args, **kwargs)
         except CbirError as error:
-            raise gr.Error(words.message(error.message), title=words("error"), print_exception=False) from error
+            raise gr.Error(words.message(error.message), print_exception=False) from error
         except Exception as error:
             log.exception("bug in %s", handler.__qualname__)
-            raise gr.Error(words("bug"), title=words("error"), print_exception=False) from error
+            raise gr.Error(words("bug"), print_exception=False) from error
 
     return wrapped

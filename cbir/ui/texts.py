@@ -57,11 +57,11 @@ class Words:
         return f"{n:,}".replace(",", "." if self.language == "pt" else ",")
 
     def decimal(self, value: float | None, digits: int = 3) -> str:
-        """A number as one reads it, e.g. "0.721"; a dash for none."""
+        """A number as one reads it, e.g. "0.721"; a dash for None."""
         return "–" if value is None else f"{value:.{digits}f}".replace(".", "," if self.language == "pt" else ".")
 
     def percent(self, share: float | None) -> str:
-        """A share, e.g. "93 %"; a dash for none."""
+        """A share, e.g. "93 %"; a dash for None."""
         return "–" if share is None else f"{100 * share:.0f} %"
 
     def noun(self, name: str) -> str:
