@@ -183,13 +183,6 @@ class Bundle:
         content.update(json.dumps(columns).encode())
         return f"sha256:{content.hexdigest()}"
 
-    @cached_property
-    def _parts(self) -> dict[str, object]:
-        """The parts that are there, by their name in `_PARTS`."""
-        parts = {"attributes": self.attributes, **self.models.by_method}
-        parts |= {"familiarity": self.familiarity, "map": self.map}
-        return {name: part for name, part in parts.items() if part is not None}
-
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
     """Writes a bundle: into a temporary folder first, then by one rename. A bundle of that name is replaced.
@@ -209,7 +202,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
         new.chmod(0o755)
         parts = {
             name: flatten(part, None if isinstance(part, AttributeModel) else AttributeModel)
-            for name, part in bundle._parts.items()
+            for name, part in _parts(bundle).items()
         }
         _write_files(bundle, parts, new)
         made = replace(bundle.manifest, created=bundle.manifest.created or _now(), version=__version__)
@@ -361,6 +354,13 @@ def _is_replaceable(folder: Path) -> bool:
     except BundleError:
         return False
     return True
+
+
+def _parts(bundle: Bundle) -> dict[str, object]:
+    """The parts that are there, by their name in `_PARTS`."""
+    parts = {"attributes": bundle.attributes, **bundle.models.by_method}
+    parts |= {"familiarity": bundle.familiarity, "map": bundle.map}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _write_files(bundle: Bundle, parts: Mapping[str, Flat], folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
 from cbir.features.backbone import Backbone
-from cbir.features.index import Photo, index_photos
+from cbir.features.index import Source, index_photos
 from cbir.labels import LABELS
 
 
@@ -133,12 +133,13 @@ class Gallery:
 
 
 def index_gallery(
-    photos: Iterable[Photo], labels: Mapping[str, Sequence[str]], backbone: Backbone
+    ids: Sequence[str], sources: Iterable[Source], labels: Mapping[str, Sequence[str]], backbone: Backbone
 ) -> tuple[Gallery, dict[str, str]]:
     """Makes a gallery of photos: reads and embeds them, with a progress bar.
 
     Args:
-        photos: n of (id, the file's bytes or its path).
+        ids: of n photos, unique.
+        sources: for each photo the file's bytes or its path, read one after the other.
         labels: for each of `LABELS` n values, "" where unknown.
         backbone: embeds them.
 
@@ -149,14 +150,7 @@ def index_gallery(
     Raises:
         CbirError: none of the photos can be read.
     """
-    ids = []
-
-    def counted() -> Iterable[Photo]:
-        for id, source in photos:
-            ids.append(id)
-            yield id, source
-
-    indexed = index_photos(counted(), len(labels[LABELS[0]]), backbone)
+    indexed = index_photos(zip(ids, sources, strict=True), len(ids), backbone)
     rows = {id: row for row, id in enumerate(ids)}
     kept = [rows[id] for id in indexed.ids.tolist()]
     columns = {name: np.array(labels[name], dtype=str)[kept] for name in LABELS}

@@ -31,8 +31,8 @@ def index_folder(folder: Path, base: Bundle, backbone: Backbone) -> Bundle:
         raise BundleError(f"the bundle's methods need its own backbone, got other weights of {backbone.name}")
     records = list_photos(folder, any_folders=True).records
     colors, types = [record.color for record in records], [record.type for record in records]
-    photos = ((record.id, record.path) for record in records)
-    gallery, unreadable = index_gallery(photos, {"color": colors, "type": types}, backbone)
+    ids, paths = [record.id for record in records], [record.path for record in records]
+    gallery, unreadable = index_gallery(ids, paths, {"color": colors, "type": types}, backbone)
     report_unreadable(unreadable, str(folder))
     name = folder.resolve().name
     dataset = DatasetInfo(name, len(gallery), counts=count_labels(colors, types), unreadable=unreadable)

@@ -31,7 +31,8 @@ from cbir.images import load_image, thumbnail
 CACHE_LAYOUT = 2  # to be raised whenever the columns below change
 SHARD_SIZE = 128  # photos between two writes: what a killed run loses at most
 
-Photo = tuple[str, bytes | str | os.PathLike]  # id, and the file's bytes or its path
+Source = bytes | str | os.PathLike  # of a photo: the file's bytes or its path
+Photo = tuple[str, Source]  # with its id
 Row = tuple[np.ndarray, np.ndarray, np.ndarray, bytes]  # embedding (d,), color descriptor (c,), learned (l,), thumbnail
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from cbir.errors import UnknownNameError
 from cbir.features import Features
 from cbir.labels import LABELS, POOLED, Task
 from cbir.similarity.attributes import AttributeModel, compare_agreement, encode_posteriors
@@ -169,14 +168,3 @@ class Models:
         """The name of the method to take where none is asked for."""
         names = [method.name for method in self.methods]
         return DEFAULT_METHOD if DEFAULT_METHOD in names else names[0]
-
-
-def similarity(name: str) -> Similarity:
-    """Looks a method up.
-
-    Raises:
-        UnknownNameError: no method of that name.
-    """
-    if name not in SIMILARITIES:
-        raise UnknownNameError("method", name, SIMILARITIES)
-    return SIMILARITIES[name]

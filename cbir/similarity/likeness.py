@@ -1,6 +1,6 @@
 """Agreement of attributes together with general likeness, in proportions learned from pairs of photos.
 
-Fitted by `train.fit.likeness`.
+Fitted by `train.fit.pairs`.
 
 Legend: n photos, q queries, g gallery items, p classes of all labels, d numbers in an embedding, l labels.
 """

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from PIL import Image
 
 from cbir.features.backbone import Backbone
-from cbir.features.index import Photo
 from cbir.gallery import Gallery, index_gallery
 from cbir.images import load_image
 from cbir.labels import LABELS
@@ -14,7 +13,8 @@ from train.data.dataset import Dataset, photo_source
 
 def embed_dataset(dataset: Dataset, backbone: Backbone) -> tuple[Gallery, dict[str, str]]:
     """Embeds every photo of `train.data.dataset.read_dataset`: see `cbir.gallery.index_gallery`."""
-    return index_gallery(_photos(dataset), {name: dataset[name][:] for name in LABELS}, backbone)
+    images = (photo_source(row["image"]) for row in dataset.select_columns(["image"]))
+    return index_gallery(dataset["id"][:], images, {name: dataset[name][:] for name in LABELS}, backbone)
 
 
 def read_photos(dataset: Dataset, gallery: Gallery) -> Iterator[Image.Image]:
@@ -22,8 +22,3 @@ def read_photos(dataset: Dataset, gallery: Gallery) -> Iterator[Image.Image]:
     rows = {id: row for row, id in enumerate(dataset["id"])}
     for id in gallery.ids.tolist():
         yield load_image(photo_source(dataset[rows[id]]["image"]))
-
-
-def _photos(dataset: Dataset) -> Iterator[Photo]:
-    for row in dataset.select_columns(["id", "image"]):
-        yield row["id"], photo_source(row["image"])

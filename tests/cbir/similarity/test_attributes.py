@@ -1,11 +1,11 @@
 import numpy as np
 
 from cbir.labels import LABELS, TASKS
-from cbir.similarity import similarity
+from cbir.similarity import SIMILARITIES
 
 
 def test_attribute_agreement_is_the_probability_of_equal_labels(toy_bundle):
-    photos, attributes, method = toy_bundle.gallery.features, toy_bundle.attributes, similarity("attribute_agreement")
+    photos, attributes, method = toy_bundle.gallery.features, toy_bundle.attributes, SIMILARITIES["attribute_agreement"]
     posteriors = attributes.posteriors(photos)
     for label in LABELS:
         np.testing.assert_allclose(posteriors[label].sum(axis=1), 1, atol=1e-5)
@@ -17,7 +17,7 @@ def test_attribute_agreement_is_the_probability_of_equal_labels(toy_bundle):
 
 
 def test_agreement_of_pairs_is_that_of_the_same_two_photos(toy_bundle):
-    attributes, method = toy_bundle.attributes, similarity("attribute_agreement")
+    attributes, method = toy_bundle.attributes, SIMILARITIES["attribute_agreement"]
     codes = method.encode(toy_bundle.gallery.features, attributes)
     left, right = np.array([0, 3, 50]), np.array([9, 70, 51])
     found = attributes.agreement_of_pairs(codes[left], codes[right])

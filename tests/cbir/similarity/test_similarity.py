@@ -7,9 +7,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import cosine_similarity
 
-from cbir.errors import UnknownNameError
 from cbir.labels import TASKS
-from cbir.similarity import SIMILARITIES, similarity
+from cbir.similarity import SIMILARITIES
 
 METHODS = [pytest.param(method, id=name) for name, method in SIMILARITIES.items()]
 EVERY_TASK = [*TASKS.values(), None]
@@ -74,20 +73,15 @@ class TestContract:
 
 def test_cosine_matches_scikit_learn(toy_bundle, photos):
     expected = cosine_similarity(photos.embedding)
-    np.testing.assert_allclose(score(toy_bundle, similarity("cosine"), photos, photos, None), expected, atol=1e-5)
+    np.testing.assert_allclose(score(toy_bundle, SIMILARITIES["cosine"], photos, photos, None), expected, atol=1e-5)
 
 
 def test_inverse_euclidean_matches_scipy(toy_bundle, photos):
     expected = 1 / (1 + cdist(photos.embedding, photos.embedding))
-    scores = score(toy_bundle, similarity("inverse_euclidean"), photos, photos, None)
+    scores = score(toy_bundle, SIMILARITIES["inverse_euclidean"], photos, photos, None)
     np.testing.assert_allclose(scores, expected, rtol=1e-4)
 
 
 def test_a_blank_embedding_does_not_break_cosine(photos):
     blank = dataclasses.replace(photos.take([0]), embedding=np.zeros((1, photos.embedding.shape[1]), np.float32))
-    assert (similarity("cosine").score(blank, photos, None, None) == 0).all()
-
-
-def test_an_unknown_method_is_named_with_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"unknown method 'cosin': expected one of .*cosine"):
-        similarity("cosin")
+    assert (SIMILARITIES["cosine"].score(blank, photos, None, None) == 0).all()

@@ -3,7 +3,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from cbir.labels import LABELS
-from cbir.similarity import similarity
+from cbir.similarity import SIMILARITIES
 from cbir.similarity.pairs import pair_features
 from train.data.split import sample_pairs
 from train.fit.attributes import fit_attributes
@@ -12,7 +12,7 @@ from train.fit.pairs import C, PairTraining, fit_logistic_regression
 
 def test_the_inner_product_is_the_logistic_regression_on_pair_features(toy_bundle):
     """The folded weights give what scikit-learn gives on the pair features themselves."""
-    method, gallery, photos = similarity("logistic_regression"), toy_bundle.gallery, toy_bundle.gallery.features
+    method, gallery, photos = SIMILARITIES["logistic_regression"], toy_bundle.gallery, toy_bundle.gallery.features
     train = gallery.splits == "train"
     labels = {name: gallery.labels[name][train] for name in LABELS}
     pairs = sample_pairs(labels["type"], 4_000, 0)
