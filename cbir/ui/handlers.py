@@ -194,6 +194,10 @@ class Handlers:
     def restore(self, request: gr.Request, address: str) -> Values:
         """An address -> photo, no more photos, the controls that it sets, and something new each time."""
         search = SearchState.from_query_string(address, self.start)
+        # The page has just loaded, without a search in its address (`page.js` numbers those that it asks for): what the
+        # visitor has chosen meanwhile stays.
+        if "#" not in address and search == self.start:
+            return self._values(restored=str(time.monotonic_ns()))
         for option in OPTIONS:
             known = self.known(option)
             if known and search.values[option.parameter] not in known:

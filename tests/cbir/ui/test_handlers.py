@@ -159,6 +159,14 @@ def test_an_address_restores_every_control(url):
     assert page_call(url, "restore", ["#1"])[-1] != start[-1]
 
 
+@pytest.mark.parametrize("address", ["", "?__theme=dark"])
+def test_a_page_that_loads_without_a_search_takes_nothing_back(url, address):
+    """Else an upload that arrives before the page has asked what to restore would vanish."""
+    *controls, restored = page_call(url, "restore", [address])
+    assert controls == [{"__type__": "update"}] * 10
+    assert restored
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
