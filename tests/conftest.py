@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch: each core has a worker of its own
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: no look-ups at outside hosts
 os.environ.pop("HF_HUB_OFFLINE", None)  # before the Hub's client is imported: it reads this once
 
