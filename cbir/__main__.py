@@ -57,12 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     """Its value goes under the name of its parameter; None where it is not given."""
-    flag, name = f"--{option.short.replace('_', '-')}", option.parameter
+    name = option.parameter
+    flag = f"--{name.replace('_', '-')}"
     if option.is_flag:
         parser.add_argument(flag, dest=name, action="store_true", default=None, help=option.help)
     elif option.is_list:
         help = f"{option.help}; may be repeated"
-        parser.add_argument(flag, dest=name, action="append", metavar=option.short.upper(), help=help)
+        parser.add_argument(flag, dest=name, action="append", metavar=option.label.upper() or name.upper(), help=help)
     else:
         choices = f": {', '.join(option.choices)}" if option.choices else ""
         default = f" (default: {option.default})" if option.default else ""

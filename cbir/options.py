@@ -49,8 +49,8 @@ class SearchOptions:
     )
     task: str = _option(DEFAULT_TASK, "what should match", parameter="match", choices=tuple(TASKS))
     k: int = _option(DEFAULT_K, "number of results, at least 1; more than there are gives all", slider=(1, 60, 1))
-    types: tuple[str, ...] = _option((), "only pictures with one of these types", short="type", label="type")
-    colors: tuple[str, ...] = _option((), "only pictures with one of these colors", short="color", label="color")
+    types: tuple[str, ...] = _option((), "only pictures with one of these types", label="type")
+    colors: tuple[str, ...] = _option((), "only pictures with one of these colors", label="color")
     weight: float | None = _option(
         None,
         "how much the color counts against the type, from 0 (type alone) to 1 (color alone); evenly by default",
@@ -111,8 +111,8 @@ class Option:
         type: of the field.
         default: of the field.
         help: one line for programs and the command line.
-        parameter: its name in the endpoints, in JSON, in the locales and among the page's controls.
-        short: its name in the address and, as `--short`, on the command line.
+        parameter: its name everywhere else: in the endpoints, in JSON, as `--parameter` on the command line, in the
+            address, in the locales and among the page's controls.
         choices: what it may be; empty for what depends on the gallery, and for numbers.
         label: it takes values of this label that the gallery has; "" for no label.
         slider: least, largest and step of the page's control and of the address; the library may take more.
@@ -124,7 +124,6 @@ class Option:
     default: Any
     help: str
     parameter: str
-    short: str
     choices: tuple[str, ...] = ()
     label: str = ""
     slider: tuple[float, float, float] | None = None
@@ -149,7 +148,7 @@ class Option:
 def _read(field: Field, type: object) -> Option:
     more = dict(field.metadata)
     parameter = more.pop("parameter", field.name)
-    return Option(field.name, type, field.default, more.pop("help"), parameter, more.pop("short", parameter), **more)
+    return Option(field.name, type, field.default, more.pop("help"), parameter, **more)
 
 
 _TYPES = get_type_hints(SearchOptions)

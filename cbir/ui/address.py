@@ -1,6 +1,6 @@
 """The address of a search: what stands behind the `?` restores it, also after a restart.
 
-    ?id=red_shirt/3.png&method=cosine&match=type&k=24&type=shirt&color=red&color=blue&also=least_similar
+    ?id=red_shirt/3.png&method=cosine&match=type&k=24&types=shirt&colors=red&colors=blue&also=least_similar
 
 Settings that are as at the start are left out. An upload has no id: its address restores the settings alone.
 """
@@ -15,7 +15,7 @@ from cbir.options import OPTIONS, Option, SearchOptions
 
 ALSO = "also"  # lists the options that are true
 FLAGS = tuple(option.parameter for option in OPTIONS if option.is_flag)
-NAMES = ("id", *(option.short for option in OPTIONS if not option.is_flag), ALSO, "crop")  # in the address
+NAMES = ("id", *(option.parameter for option in OPTIONS if not option.is_flag), ALSO, "crop")  # in the address
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SearchState:
 
     def _named(self) -> dict[str, Any]:
         """The values by `NAMES`."""
-        named = {option.short: self.values[option.parameter] for option in OPTIONS if not option.is_flag}
+        named = {option.parameter: self.values[option.parameter] for option in OPTIONS if not option.is_flag}
         return {"id": self.id, **named, ALSO: [name for name in FLAGS if self.values[name]], "crop": self.crop}
 
     @staticmethod
@@ -61,7 +61,7 @@ class SearchState:
             CbirError: a number is not in its range, or `also` lists something unknown.
         """
         given = parse_qs(text.removeprefix("?").partition("#")[0])
-        values = {o.parameter: _read(o, given[o.short]) for o in OPTIONS if not o.is_flag and o.short in given}
+        values = {o.parameter: _read(o, given[o.parameter]) for o in OPTIONS if not o.is_flag and o.parameter in given}
         if ALSO in given:
             values |= flags_of(given[ALSO])
         photo: dict[str, Any] = {name: given[name][-1] for name in ("id", "crop") if name in given}
@@ -93,6 +93,6 @@ def _read(option: Option, texts: list[str]) -> str | float | list[str]:
     if not low <= number <= high:
         raise CbirError(
             "expected {name} from {low} to {high} in the address, got {text!r}",
-            **{"name": option.short, "low": low, "high": high, "text": texts[-1][:60]},
+            **{"name": option.parameter, "low": low, "high": high, "text": texts[-1][:60]},
         )
     return int(number) if option.type is int else number

@@ -26,7 +26,7 @@ def photo(tmp_path):
 
 
 def test_json_is_what_the_library_finds(retriever, photo, capsys):
-    arguments = ["--method", "cosine", "--match", "type", "--k", "4", "--type", "shirt", "--type", "dress"]
+    arguments = ["--method", "cosine", "--match", "type", "--k", "4", "--types", "shirt", "--types", "dress"]
     assert main(["search", photo, *arguments, "--crop", "0", "0", "1", "0.9", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     options = SearchOptions("cosine", "type", 4, types=("shirt", "dress"))

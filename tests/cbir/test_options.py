@@ -16,7 +16,7 @@ ADDED = """
     newest: bool = _option(False, "the newest first")
     spread: float = _option(0.0, "how far apart results should be", slider=(0, 1, 0.1))
     season: str = _option("any", "the season to wear it in", choices=("any", "summer", "winter"))
-    sizes: tuple[str, ...] = _option((), "only pictures of these sizes", short="size", label="type")
+    sizes: tuple[str, ...] = _option((), "only pictures of these sizes", label="type")
 """
 TEXTS = {
     **{"newest": "Newest first", "spread": "Spread", "season": "Season", "sizes": "Sizes"},
@@ -34,7 +34,7 @@ from cbir.ui.address import SearchState
 from cbir.ui.layout import build_demo
 
 retriever = Retriever(load_bundle(sys.argv[1]))
-given = ["--newest", "--spread", "0.5", "--season", "winter", "--size", "dress", "--size", "shirt"]
+given = ["--newest", "--spread", "0.5", "--season", "winter", "--sizes", "dress", "--sizes", "shirt"]
 options = SearchOptions.of(vars(_parser().parse_args(["search", "--id", "x", *given])))
 start = SearchState()
 address = start.with_values(newest=True, spread=0.5, season="winter", sizes=["dress"]).query_string(start)
@@ -86,7 +86,7 @@ def test_an_option_that_is_added_reaches_command_line_endpoints_address_and_page
     assert seen["parameters"][-1][0] == "crop"
     assert "    newest: the newest first.\n" in seen["docstring"]
     assert "    season: the season to wear it in: any, summer, winter.\n" in seen["docstring"]
-    assert seen["address"] == "spread=0.5&season=winter&size=dress&also=newest"
+    assert seen["address"] == "spread=0.5&season=winter&sizes=dress&also=newest"
     assert seen["restored"].items() >= {"newest": True, "spread": 0.5, "season": "winter", "sizes": ["dress"]}.items()
     assert seen["controls"]["spread"][0] == "slider"
     assert seen["controls"]["season"] == ["radio", [["Any", "any"], ["Summer", "summer"], ["Winter", "winter"]]]

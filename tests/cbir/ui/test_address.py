@@ -19,8 +19,8 @@ def test_every_setting_survives_the_way_through_the_address():
 
 
 def test_addresses_stay_as_they_were():
-    assert NAMES == ("id", "method", "match", "k", "type", "color", "weight", "also", "crop")
-    address = "id=red_shirt/3.png&method=cosine&k=24&type=shirt&color=red&color=blue&weight=0.25&also=least_similar"
+    assert NAMES == ("id", "method", "match", "k", "types", "colors", "weight", "also", "crop")
+    address = "id=red_shirt/3.png&method=cosine&k=24&types=shirt&colors=red&colors=blue&weight=0.25&also=least_similar"
     state = SearchState.from_query_string(f"?{address}#3", START)
     assert state.query_string(START) == address
     assert state.id == "red_shirt/3.png"

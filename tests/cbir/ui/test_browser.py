@@ -114,11 +114,11 @@ def test_filters_show_what_there_is_and_leave_only_that(visit):
     expect(page.locator("#colors")).to_contain_text("blue (12)")
     choose(page, "colors", "blue")
     expect(captions(page)).to_have_count(12)
-    expect(page).to_have_url(re.compile("type=pants&color=blue"))
+    expect(page).to_have_url(re.compile("types=pants&colors=blue"))
 
 
 def test_a_deep_link_restores_the_search_and_reloading_keeps_it(visit):
-    page = visit(f"?id={SHIRT}&method=cosine&match=type&k=5&color=blue&also=least_similar")
+    page = visit(f"?id={SHIRT}&method=cosine&match=type&k=5&colors=blue&also=least_similar")
     for _ in range(2):
         expect(title(page)).to_have_text("The 5 least similar to “red shirt”")
         expect(page.locator("#line")).to_contain_text("Cosine · type")

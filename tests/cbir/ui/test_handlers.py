@@ -149,7 +149,9 @@ def test_a_mistake_in_a_control_gives_one_clear_line(url, picture_of):
 
 
 def test_an_address_restores_every_control(url):
-    address = f"?id={SHIRT}&method=cosine&match=type&k=7&type=shirt&color=red&color=blue&weight=0.25&also=least_similar"
+    address = (
+        f"?id={SHIRT}&method=cosine&match=type&k=7&types=shirt&colors=red&colors=blue&weight=0.25&also=least_similar"
+    )
     photo, more, *rest, _ = page_call(url, "restore", [address + "&crop=0,0,50,50"])
     assert photo["path"].endswith(".jpg")
     assert more is None
@@ -173,7 +175,7 @@ def test_a_page_that_loads_without_a_search_takes_nothing_back(url, address):
         ("?id=nobody", "unknown id 'nobody'"),
         ("?method=magic", "unknown method 'magic'"),
         ("?match=size", "unknown match 'size'"),
-        ("?color=mauve", "unknown color 'mauve'"),
+        ("?colors=mauve", "unknown color 'mauve'"),
         ("?k=0", "expected k from 1"),
     ],
 )
