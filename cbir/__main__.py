@@ -7,6 +7,11 @@ finds the garments of a bundle that look most like a photo, or like several toge
     python -m cbir doctor [--bundle DIR_OR_REPO] [--weights FILE]
 
 checks whether everything that the app needs works here; the exit status is 0 where it can start, else 1.
+
+    python -m cbir add BUNDLE PHOTOS... [--replace] [--weights FILE]
+    python -m cbir remove BUNDLE IDS...
+
+add photos (files, folders or zips) to a bundle on this machine, embedding only what is new, and remove some by id.
 """
 
 import argparse
@@ -16,8 +21,10 @@ from pathlib import Path
 
 from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.doctor import PROBLEM, examine, report
+from cbir.editing import add_photos, remove_photos
 from cbir.errors import CbirError
 from cbir.export import to_csv, to_json, write_result
+from cbir.gallery import report_unreadable
 from cbir.options import OPTIONS, Option, SearchOptions
 from cbir.search import Retriever, SearchResult
 from cbir.version import __version__
@@ -43,6 +50,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
         command.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
         command.set_defaults(run=run)
+    add = commands.add_parser("add", help="add photos to a bundle on this machine, embedding only what is new")
+    remove = commands.add_parser("remove", help="remove photos from a bundle on this machine")
+    for command, run in ((add, _add), (remove, _remove)):
+        command.add_argument("bundle", metavar="BUNDLE", type=Path, help="its folder")
+        command.set_defaults(run=run)
+    add.add_argument("photos", metavar="PHOTOS", nargs="+", type=Path, help="photos, folders or zips of photos")
+    add.add_argument("--replace", action="store_true", help="put photos in place of others with the same ids")
+    add.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
+    remove.add_argument("ids", metavar="IDS", nargs="+", help="of photos, as matches of a search have them")
     search.add_argument("photos", metavar="PHOTO", nargs="*", help="several are one query")
     search.add_argument("--id", dest="ids", metavar="ID", action="append", default=[], help="search with this item too")
     search.add_argument("--crop", type=float, nargs=4, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"), help="fractions")
@@ -97,6 +113,19 @@ def _table(result: SearchResult) -> str:
     if not result.is_confident:
         lines.insert(0, "no confident match; the nearest are:")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _add(args: argparse.Namespace) -> int:
+    found = add_photos(args.bundle, args.photos, weights=args.weights, overwrite=args.replace)
+    report_unreadable(found.unreadable, ", ".join(map(str, args.photos)))
+    counts = {"added": found.added, "replaced": found.replaced, "there already": found.known}
+    print(", ".join(f"{what}: {len(ids)}" for what, ids in counts.items()) + f", ignored files: {found.n_ignored}")
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    print(f"removed: {remove_photos(args.bundle, args.ids)}")
+    return 0
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -100,6 +100,14 @@ class TuningInfo:
 
 
 @dataclass(frozen=True)
+class Edits:
+    """Photos added to a gallery, and removed from it, since its methods were fitted and evaluated."""
+
+    n_added: int = 0
+    n_removed: int = 0
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What made a bundle.
 
@@ -111,6 +119,7 @@ class Manifest:
         test_share: of the photos, kept for evaluation.
         tuning: of the color network; None where there is none.
         models_from: title of the bundle that the models come from, where it is another one.
+        edits: of the gallery since then; None where it is as it was.
         created: when, in UTC (ISO 8601).
         version: of the software.
     """
@@ -122,6 +131,7 @@ class Manifest:
     test_share: float | None = None
     tuning: TuningInfo | None = None
     models_from: str | None = None
+    edits: Edits | None = None
     created: str | None = None
     version: str = __version__
 

@@ -125,7 +125,10 @@ def _bundle(source: str | None) -> tuple[Bundle | None, Finding]:
         advice = "the app starts with this notice; check the name and the network"
         return bundle, Finding("bundle", WARNING, bundle.notice, advice)
     methods = len(Retriever(bundle).methods)
-    return bundle, Finding("bundle", OK, f"{name}: {len(bundle.gallery):,} photos, {methods} methods, checksums agree")
+    detail = f"{name}: {len(bundle.gallery):,} photos, {methods} methods, checksums agree"
+    if edits := bundle.manifest.edits:
+        detail += f"; {edits.n_added:,} photos were added and {edits.n_removed:,} removed since it was evaluated"
+    return bundle, Finding("bundle", OK, detail)
 
 
 def _backbone(bundle: Bundle, weights: Path | None) -> Finding:

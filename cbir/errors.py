@@ -2,6 +2,7 @@
 
     CbirError
     ├── ImageError        a photo cannot be read
+    ├── NoPhotosError     none of several photos can be read
     ├── UnknownNameError  no method, task, backbone or id of that name
     ├── BackboneError     weights are missing or do not fit the network
     ├── BundleError       a bundle is missing, damaged or made for something else
@@ -44,6 +45,19 @@ class CbirError(Exception):
 
 class ImageError(CbirError):
     """A photo cannot be read."""
+
+
+class NoPhotosError(CbirError):
+    """None of several photos can be read; `unreadable` has for the id of each why."""
+
+    def __init__(self, unreadable: Mapping[str, str]) -> None:
+        self.unreadable = unreadable
+        reasons = "; ".join(f"{id}: {why}" for id, why in list(unreadable.items())[:3])
+        super().__init__(
+            "expected at least one readable photo, got {n} unreadable ones ({reasons})",
+            n=len(unreadable),
+            reasons=reasons,
+        )
 
 
 class UnknownNameError(CbirError):

@@ -69,6 +69,32 @@ class Gallery:
         order[np.argsort(self.ids)] = np.arange(len(self))
         return order
 
+    def __contains__(self, id: str) -> bool:
+        """Whether a photo has this id."""
+        return id in self._rows
+
+    def take(self, rows: np.ndarray) -> "Gallery":
+        """The photos of some rows, at least one: integer or boolean indices of numpy."""
+        rows = np.arange(len(self))[rows]
+        labels = {name: column[rows] for name, column in self.labels.items()}
+        thumbnails = [self.thumbnails[row] for row in rows.tolist()]
+        return Gallery(self.ids[rows], labels, self.features.take(rows), thumbnails, self.splits[rows])
+
+    @staticmethod
+    def concatenate(parts: "Sequence[Gallery]") -> "Gallery":
+        """Joins at least one gallery, in order.
+
+        Raises:
+            BundleError: an id comes twice.
+        """
+        return Gallery(
+            np.concatenate([part.ids for part in parts]),
+            {name: np.concatenate([part.labels[name] for part in parts]) for name in LABELS},
+            Features.concatenate([part.features for part in parts]),
+            [jpeg for part in parts for jpeg in part.thumbnails],
+            np.concatenate([part.splits for part in parts]),
+        )
+
     def row(self, id: str) -> int:
         """The row of an id.
 
@@ -148,7 +174,7 @@ def index_gallery(
         its id and why it could not be read.
 
     Raises:
-        CbirError: none of the photos can be read.
+        NoPhotosError: none of the photos can be read.
     """
     indexed = index_photos(zip(ids, sources, strict=True), len(ids), backbone)
     rows = {id: row for row, id in enumerate(ids)}

@@ -76,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with replacing(args.out) as new:
             new.write_text(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     if args.save and report:
-        save_bundle(replace(bundle, report=report), args.bundle or EMBEDDED)
+        # The report of photos of another source stands beside the figures that were there before.
+        manifest = bundle.manifest if args.queries else replace(bundle.manifest, edits=None)
+        save_bundle(replace(bundle, report=report, manifest=manifest), args.bundle or EMBEDDED)
     if args.readme:
         write_section(args.readme, args.section, section)
     return 0

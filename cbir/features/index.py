@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from cbir.errors import CbirError, ImageError
+from cbir.errors import ImageError, NoPhotosError
 from cbir.features import Features, extract
 from cbir.features.backbone import Backbone
 from cbir.features.color_descriptor import COLOR_VERSION
@@ -62,7 +62,7 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
         backbone: embeds them.
 
     Raises:
-        CbirError: none of the photos can be read.
+        NoPhotosError: none of the photos can be read.
     """
     cache = _Cache(backbone)
     ids, keys, unreadable = [], [], {}
@@ -87,8 +87,7 @@ def index_photos(photos: Iterable[Photo], n: int, backbone: Backbone) -> Indexed
             rows = zip(features.embedding, features.color, features.learned, thumbnails, strict=True)
             cache.add(dict(zip(new, rows, strict=True)))
     if not ids:
-        reasons = "; ".join(f"{id}: {why}" for id, why in list(unreadable.items())[:3])
-        raise CbirError(f"expected at least one readable photo, got {n} unreadable ones ({reasons})")
+        raise NoPhotosError(unreadable)
     embedding, color, learned, jpegs = zip(*(cache.rows[key] for key in keys), strict=True)
     features = Features(np.stack(embedding), np.stack(color), np.stack(learned))
     return IndexedPhotos(np.array(ids), features, list(jpegs), unreadable)

@@ -37,6 +37,7 @@ def page(bundle: Bundle, thumbnails: Thumbnails, words: Words) -> str:
         words=words,
         size=SIZE,
         introduction=_introduction(report, words),
+        edits=_edits(bundle, words),
         is_drawn=report.data.is_drawn,
         tables=[_table(table, words) for table in report_tables(report)],
         methods=[_method(name, i, words, method) for i, (name, method) in enumerate(report.methods.items())],
@@ -64,6 +65,14 @@ def _introduction(report: Report, words: Words) -> str:
         n_test=words.number(protocol.n_test),
         n_replicates=words.number(protocol.n_replicates),
     )
+
+
+def _edits(bundle: Bundle, words: Words) -> str:
+    """What the report does not know of yet; empty where the gallery is the one that was evaluated."""
+    edits = bundle.manifest.edits
+    if edits is None:
+        return ""
+    return words("report_edits", n_added=words.number(edits.n_added), n_removed=words.number(edits.n_removed))
 
 
 # --- tables ---

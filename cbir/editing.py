@@ -1,0 +1,223 @@
+"""Adds photos to a bundle, and removes some, without making it again.
+
+Ids stay, and only new photos are embedded. The methods stay as they were fitted, and the report says what was measured
+before: the manifest counts what changed since (`Edits`), and page, model card and `doctor` say so.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from cbir.bundle import Bundle, Edits, load_bundle, load_bundle_backbone, save_bundle
+from cbir.errors import BundleError, DataError, ImageError, NoPhotosError
+from cbir.features.backbone import Backbone
+from cbir.files import cache_root
+from cbir.gallery import Gallery, index_gallery
+from cbir.images import load_image, thumbnail
+from cbir.labels import LABELS
+from cbir.photos import PHOTO_SUFFIXES, PhotoRecord, count_labels, list_photos
+from cbir.report import Example, Examples, Report
+
+N_NAMED = 5  # ids in a message
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of photos that were to be added.
+
+    Attributes:
+        added: ids of new photos.
+        replaced: ids that had another photo, or other labels, before.
+        known: ids whose photo was there already.
+        unreadable: for each photo that was left out its id and why.
+        n_ignored: files beside the photos.
+    """
+
+    added: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    n_ignored: int = 0
+
+
+def add_photos(
+    folder: Path,
+    sources: Sequence[Path],
+    backbone: Backbone | None = None,
+    *,
+    weights: Path | None = None,
+    overwrite: bool = False,
+) -> Added:
+    """Adds photos to a bundle on this machine, all of them or, where an error is raised, none.
+
+    Args:
+        folder: of the bundle.
+        sources: photos, and folders or zips of photos as `app.py --photos` reads them. The id of a photo is its path
+            within the folder or zip, or the name of the file.
+        backbone: embeds them; None to load the bundle's where there is something to embed.
+        weights: of the backbone that is loaded, as for `load_backbone`.
+        overwrite: whether photos take the places of others with the same ids.
+
+    Returns:
+        What came of them. The bundle is written only where its gallery changed.
+
+    Raises:
+        BundleError: there is no bundle, or the backbone is not the one that made it.
+        BackboneError: its weights are not to be had.
+        DataError: a source has no photos, two photos have the same id, or an id has another photo already.
+        NoPhotosError: none of the photos can be read.
+    """
+    with _locked(folder):
+        bundle = load_bundle(folder)
+        records, n_ignored = _list(sources)
+        known, changed, unreadable = _compare(bundle.gallery, records)
+        if changed and not overwrite:
+            raise DataError(
+                f"expected new photos, but {len(changed)} ids have other photos or labels already "
+                f"({_shortened(changed)}): rename the files, or overwrite what is there (--replace)"
+            )
+        new = [record for record in records if record.id not in {*known, *unreadable}]
+        if not new:
+            return Added(known=known, unreadable=unreadable, n_ignored=n_ignored)
+        backbone = backbone or load_bundle_backbone(bundle, weights)
+        if backbone.fingerprint != bundle.manifest.backbone.fingerprint:
+            raise BundleError(
+                f"expected the backbone that made the bundle, got other weights of {backbone.name}: give the same with "
+                "--weights FILE"
+            )
+        columns = {name: [getattr(record, name) for record in new] for name in LABELS}
+        try:
+            more, failed = index_gallery([r.id for r in new], [r.path for r in new], columns, backbone)
+        except NoPhotosError as error:
+            if not known:
+                raise
+            return Added(known=known, unreadable={**unreadable, **error.unreadable}, n_ignored=n_ignored)
+        unreadable |= failed
+        added = more.ids.tolist()
+        replaced = [id for id in added if id in bundle.gallery]
+        save_bundle(_edited(bundle, without=replaced, more=more, unreadable=unreadable), folder)
+    return Added([id for id in added if id not in replaced], replaced, known, unreadable, n_ignored)
+
+
+def remove_photos(folder: Path, ids: Iterable[str]) -> int:
+    """Removes photos from a bundle on this machine, all of them or, where an error is raised, none.
+
+    Args:
+        folder: of the bundle.
+        ids: of the photos.
+
+    Returns:
+        How many were removed.
+
+    Raises:
+        BundleError: there is no bundle, or nothing would be left of its gallery.
+        UnknownNameError: it has no such photo.
+    """
+    with _locked(folder):
+        bundle = load_bundle(folder)
+        edited = _edited(bundle, without=ids)
+        save_bundle(edited, folder)
+    return len(bundle.gallery) - len(edited.gallery)
+
+
+def _edited(
+    bundle: Bundle, *, without: Iterable[str], more: Gallery | None = None, unreadable: Mapping[str, str] | None = None
+) -> Bundle:
+    """The bundle without some of its photos and with others, and with what is recorded of them."""
+    is_kept = np.ones(len(bundle.gallery), bool)
+    is_kept[[bundle.gallery.row(id) for id in without]] = False
+    parts = [*([bundle.gallery.take(is_kept)] if is_kept.any() else []), *([more] if more else [])]
+    if not parts:
+        raise BundleError("expected to keep at least one photo, but these are all: remove the bundle's folder instead")
+    gallery = Gallery.concatenate(parts)
+    dataset, edits = bundle.manifest.dataset, bundle.manifest.edits or Edits()
+    left_out = {**dataset.unreadable, **(unreadable or {})}
+    manifest = replace(
+        bundle.manifest,
+        dataset=replace(
+            dataset,
+            n_photos=len(gallery),
+            counts=count_labels(gallery.labels["color"].tolist(), gallery.labels["type"].tolist()),
+            unreadable={id: why for id, why in left_out.items() if id not in gallery},
+        ),
+        edits=Edits(edits.n_added + (len(more) if more else 0), edits.n_removed + int((~is_kept).sum())),
+        created=None,
+    )
+    report = bundle.report and _without_examples(bundle.report, set(bundle.gallery.ids[is_kept].tolist()))
+    return replace(bundle, gallery=gallery, manifest=manifest, report=report, loaded_revision=None)
+
+
+def _without_examples(report: Report, kept: set[str]) -> Report:
+    """A report without the examples that show a photo which is gone; its figures stay what they were."""
+
+    def shown(examples: Sequence[Example]) -> tuple[Example, ...]:
+        return tuple(one for one in examples if kept.issuperset([one.id, *(match.id for match in one.matches)]))
+
+    tasks = {task: Examples(shown(found.best), shown(found.worst)) for task, found in report.queries.tasks.items()}
+    return replace(report, queries=replace(report.queries, tasks=tasks))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other commands from editing the same bundle; waits where one does."""
+    if not folder.is_dir():
+        raise BundleError(f"expected a bundle on this machine, but there is no folder {str(folder)!r}: check the path")
+    lock = cache_root() / "locks" / f"{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:16]}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    editing = FileLock(lock)
+    try:
+        editing.acquire(timeout=0)
+    except Timeout:
+        print(f"{folder} is being edited by another command: waiting for it")
+        editing.acquire()
+    try:
+        yield
+    finally:
+        editing.release()
+
+
+def _list(sources: Sequence[Path]) -> tuple[list[PhotoRecord], int]:
+    """The photos of all sources, and how many files beside them were ignored."""
+    records: dict[str, PhotoRecord] = {}
+    n_ignored = 0
+    for source in sources:
+        if source.is_file() and source.suffix.lower() in PHOTO_SUFFIXES:
+            found = [PhotoRecord(source.name, str(source.absolute()), "", "")]
+        else:
+            listing = list_photos(source, any_folders=True)
+            found, n_ignored = listing.records, n_ignored + listing.n_ignored
+        for record in found:
+            if record.id in records and records[record.id].path != record.path:
+                raise DataError(
+                    f"expected each id once, but {record.id!r} is in two of the sources: rename one of the files"
+                )
+            records[record.id] = record
+    return list(records.values()), n_ignored
+
+
+def _compare(gallery: Gallery, records: Sequence[PhotoRecord]) -> tuple[list[str], list[str], dict[str, str]]:
+    """Of photos whose ids are in the gallery: which it has, which are other photos there, which cannot be read."""
+    known: list[str] = []
+    changed: list[str] = []
+    unreadable: dict[str, str] = {}
+    there = [record for record in records if record.id in gallery]
+    for record in tqdm(there, desc="comparing", unit="photo", disable=not there):
+        row = gallery.row(record.id)
+        try:
+            is_same = thumbnail(load_image(record.path)) == gallery.thumbnails[row]
+        except (ImageError, OSError) as error:
+            unreadable[record.id] = str(error)
+            continue
+        is_same &= all(getattr(record, name) in ("", gallery.labels[name][row]) for name in LABELS)
+        (known if is_same else changed).append(record.id)
+    return known, changed, unreadable
+
+
+def _shortened(ids: Sequence[str]) -> str:
+    return ", ".join(map(repr, ids[:N_NAMED])) + (", ..." if len(ids) > N_NAMED else "")
