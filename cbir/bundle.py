@@ -76,7 +76,9 @@ class DatasetInfo:
         name: of the folder, file or Hub dataset.
         n_photos: in the gallery.
         is_drawn: whether the pictures are drawings.
-        revision: of the dataset on the Hub.
+        repo: of the dataset on the Hub, `user/name`; None for one that is elsewhere.
+        revision: its commit there.
+        licence: of the photos, as somebody stated it; None where nobody did.
         counts: number of photos by color and type, "" where unknown.
         unreadable: why photos were left out, by id.
         n_also_fit: photos outside the gallery that methods were fitted on.
@@ -85,7 +87,9 @@ class DatasetInfo:
     name: str
     n_photos: int
     is_drawn: bool = False
+    repo: str | None = None
     revision: str | None = None
+    licence: str | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     n_also_fit: int = 0
@@ -227,7 +231,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
                 path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(new.iterdir())
             },
         }
-        (new / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (new / MANIFEST).write_bytes(_manifest_bytes(manifest))
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
             folder.rename(old / folder.name)
@@ -320,7 +324,9 @@ def load_bundle_backbone(bundle: Bundle, weights: str | Path | None = None) -> B
     Raises:
         BackboneError: as `load_backbone`.
     """
-    return load_backbone(bundle.manifest.backbone.name, weights).with_color_network(bundle.color_network)
+    made_by = bundle.manifest.backbone
+    backbone = load_backbone(made_by.name, weights, made_by.weights.revision)
+    return backbone.with_color_network(bundle.color_network)
 
 
 def bundle_files(folder: str | Path) -> dict[str, Path]:
@@ -333,6 +339,16 @@ def bundle_files(folder: str | Path) -> dict[str, Path]:
     manifest = _read_manifest(folder)
     _check_files(folder, manifest)
     return {name: folder / name for name in (MANIFEST, *_needed_files(manifest))}
+
+
+def manifest_with_licence(folder: str | Path, licence: str) -> bytes:
+    """The manifest of a bundle as it is to be published, where somebody states the photos' licence only then.
+
+    Raises:
+        BundleError: it is missing or damaged.
+    """
+    manifest = _read_manifest(Path(folder))
+    return _manifest_bytes(manifest | {"dataset": {**manifest["dataset"], "licence": licence}})
 
 
 def _download(repo: str, revision: str | None) -> Path:
@@ -396,6 +412,10 @@ def _write_files(bundle: Bundle, parts: Mapping[str, Flat], folder: Path) -> Non
         # No nan, which is not JSON; one line, since nobody reads it unformatted and it is sent to browsers.
         text = json.dumps(bundle.report.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         (folder / REPORT).write_text(text + "\n", encoding="utf-8")
+
+
+def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _save_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:

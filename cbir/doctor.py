@@ -132,9 +132,9 @@ def _bundle(source: str | None) -> tuple[Bundle | None, Finding]:
 
 
 def _backbone(bundle: Bundle, weights: Path | None) -> Finding:
-    name = bundle.manifest.backbone.name
+    name, revision = bundle.manifest.backbone.name, bundle.manifest.backbone.weights.revision
     try:
-        if weights is None and not weights_at_hand(name):
+        if weights is None and not weights_at_hand(name, revision):
             advice = "the first start downloads them from the Hub; without it, give --weights FILE"
             return Finding("weights", WARNING, f"{name}: not on this machine", advice)
         Retriever(bundle, load_bundle_backbone(bundle, weights))

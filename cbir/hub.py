@@ -8,7 +8,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from cbir.errors import HubError, HubUnreachableError
 
@@ -80,6 +80,21 @@ def download(repo: str, names: Sequence[str], revision: str | None = None, kind:
         return Path(hf_hub_download(repo, name, revision=revision, repo_type=kind))
 
     return [translate_errors(functools.partial(one, name), shown) for name in names]
+
+
+def repo_info(repo: str, revision: str | None = None, kind: str = "model") -> Any:  # noqa: ANN401 - one class a kind
+    """What the Hub tells about a repository: its commit `sha`, whether it is `private`, its `card_data`.
+
+    Raises:
+        HubUnreachableError: no answer.
+        HubError: the Hub refuses.
+    """
+    from huggingface_hub import HfApi
+
+    check_reachable()
+    shown = f"{repo}@{revision}" if revision else repo
+    api = HfApi(endpoint=endpoint())
+    return translate_errors(lambda: api.repo_info(repo, revision=revision, repo_type=kind), shown)
 
 
 def translate_errors(call: Callable[[], T], repo: str) -> T:

@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             also_fit=str(with_seen_colors(args.photos, COLORS_SEEN, Path(folder) / "photos")) if args.photos else None,
             title="Drawn catalogue",
             is_drawn=True,
+            licence="mit",  # our own drawings, under the licence of the code
         )
         bundle = run.train(config)
     print(tables(bundle.report))

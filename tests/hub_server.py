@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 TOKEN = "hf_dummy"
 LFS_FROM = 4096  # bytes
 REPO = r"(?P<kind>models|datasets|spaces)/(?P<repo>[\w.-]+/[\w.-]+)"
@@ -55,6 +57,12 @@ class Fault:
 def git_oid(data: bytes) -> str:
     """The name that git gives a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def front_matter(readme: bytes) -> dict | None:
+    """What a card says between its lines of ---."""
+    found = re.match(r"---\n(.*?)\n---\n", readme.decode(), re.DOTALL)
+    return yaml.safe_load(found[1]) if found else None
 
 
 class HubServer(ThreadingHTTPServer):
@@ -181,7 +189,8 @@ class Handler(BaseHTTPRequestHandler):
                 if "lfs" in entry:
                     siblings[-1]["lfs"] = {"sha256": entry["lfs"]["oid"], **entry["lfs"]}
             private = self.server.repos[kind, repo].private
-            self.answer(200, {"id": repo, "sha": sha, "siblings": siblings, "private": private, "tags": []})
+            about = {"id": repo, "sha": sha, "siblings": siblings, "private": private, "tags": []}
+            self.answer(200, about | {"cardData": front_matter(files.get("README.md", b""))})
 
     def entry(self, name: str, data: bytes) -> dict:
         entry = {"type": "file", "path": name, "size": len(data), "oid": git_oid(data)}

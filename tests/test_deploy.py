@@ -124,7 +124,9 @@ def test_what_a_person_types_stays_one_word(tmp_path):
     words = run_step(job["steps"][-1], typed, tmp_path).splitlines()
     options = ["--data=a b; touch x", "--backbone=$(touch y)", "--tune-color", "--out=bundle", "--push=u/r --public"]
     assert words == ["-m", "train.run", *options]
-    assert run_step(job["steps"][-1], {**typed, "PUBLIC": "true"}, tmp_path).splitlines() == [*words, "--public"]
+    more = {"PUBLIC": "true", "REVISION": "v1 $(touch z)", "LICENSE": "cc-by-4.0"}
+    added = ["--revision=v1 $(touch z)", "--license=cc-by-4.0", "--public"]
+    assert run_step(job["steps"][-1], typed | more, tmp_path).splitlines() == [*words, *added]
 
 
 def run_step(step, environment, folder=None):

@@ -23,7 +23,7 @@ from pathlib import Path
 from train.cli import run_main
 from train.data.dataset import check_is_new, class_table, counts, read, save
 from train.hub.dataset import DatasetRepo, push_dataset
-from train.hub.upload import check_access
+from train.hub.upload import check_access, check_licence
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--push", metavar="user/name", help="dataset repository on the Hub")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--dry-run", action="store_true", help="list what --push would send, send nothing")
-    parser.add_argument("--license", default="unknown", help="of the photos, for the card (default: %(default)s)")
+    parser.add_argument("--license", dest="licence", help="of the photos, as the Hub names it, e.g. cc-by-4.0")
     parser.add_argument("--test-share", type=float, default=0.2, help="of the pushed split (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the pushed split (default: %(default)s)")
     args = parser.parse_args(argv)
@@ -49,6 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.push and not args.dry_run:
         check_access(args.push)
     reading = read(args.data, args.revision)
+    licence = args.licence or reading.licence
+    if args.push:
+        check_licence(licence, args.public)
     print(class_table(reading.dataset).to_string())
     n_unlabelled = counts(reading.dataset).get("", {}).get("", 0)
     print(f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; ignored files: {reading.n_ignored}")
@@ -56,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         save(reading.dataset, args.out)
         print(f"wrote {args.out}")
     if args.push:
-        to = DatasetRepo(args.push, Path(args.data).stem, args.license, args.test_share, args.seed, args.public)
+        to = DatasetRepo(args.push, Path(args.data).stem, licence, args.test_share, args.seed, args.public)
         published = push_dataset(reading.dataset, to, args.dry_run)
         if published:
             print(f"published {published}")

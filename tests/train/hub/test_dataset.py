@@ -49,7 +49,7 @@ def test_a_dataset_goes_up_in_one_private_commit_and_comes_down_again(hub, photo
 
 
 def test_the_card_says_what_the_dataset_holds(hub, photos):
-    push_dataset(read_dataset(photos), DatasetRepo(REPO, "Toy photos", license="cc0-1.0", seed=3))
+    push_dataset(read_dataset(photos), DatasetRepo(REPO, "Toy photos", licence="cc0-1.0", seed=3))
     card = DatasetCard(head(hub)[1]["README.md"].decode())
     assert (card.data.license, card.data.pretty_name) == ("cc0-1.0", "Toy photos")
     assert card.data.size_categories == ["n<1K"]

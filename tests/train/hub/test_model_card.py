@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import ModelCard
 
+from cbir.features.backbone import WeightsInfo
 from cbir.report_tables import report_tables
 from tests.conftest import ToyBackbone
 from train.evaluation.markdown import cell, provenance, table
@@ -74,6 +75,20 @@ def test_photos_are_counted_by_color_and_type(toy_bundle):
     assert ["", "unknown", "shirt"] in rows
     assert ["red", "3", "1,200"] in rows
     assert ["unknown", "0", "1"] in rows
+
+
+def test_it_states_no_licence_that_nobody_stated(card, toy_bundle):
+    assert ModelCard(card).data.license == "unknown"
+    assert "The licence of the photos was not stated" in card
+    assert "base_model" not in ModelCard(card).data.to_dict()
+    assert "licence not stated" in card
+    backbone = replace(
+        toy_bundle.manifest.backbone, weights=WeightsInfo("hub timm/vgg", "BSD-3-Clause", "timm/vgg", "c0ffee")
+    )
+    manifest = replace(toy_bundle.manifest, backbone=backbone)
+    named = model_card(replace(toy_bundle, manifest=manifest), REPO)
+    assert ModelCard(named).data.base_model == "timm/vgg"
+    assert "hub timm/vgg at `c0ffee`, licence BSD-3-Clause" in named
 
 
 def test_a_bundle_without_report_has_a_card_too(toy_bundle):
