@@ -2,8 +2,8 @@
 
 import pytest
 
-from cbir.errors import BundleError, DataError
-from cbir.own_photos import index_folder
+from cbir.errors import BundleError, CbirError, DataError, NoPhotosError
+from cbir.own_photos import OwnPhotos, index_folder
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import ToyBackbone, png, toy_photo
@@ -58,3 +58,76 @@ def test_an_empty_folder_and_another_backbone_are_refused(tmp_path, folder, toy_
     other.fingerprint = "0" * 64
     with pytest.raises(BundleError, match="need its own backbone"):
         index_folder(folder, toy_bundle, other)
+
+
+def change(folder):
+    """One new photo, one other picture under the same name, one that is gone, and one that got broken."""
+    (folder / "new.png").write_bytes(png(toy_photo("blue", "shoes", 7)))
+    (folder / "day 0" / "shirt0.png").write_bytes(png(toy_photo("white", "pants", 8)))
+    (folder / "day 1" / "pants1.png").unlink()
+    (folder / "day 0" / "shoes2.png").write_bytes(b"no photo any more")
+
+
+def test_an_update_takes_what_is_new_changed_and_gone(folder, toy_bundle, capsys):
+    backbone = ToyBackbone()
+    photos = OwnPhotos(folder, toy_bundle, backbone)
+    before = photos.bundle
+    assert not photos.update()
+    assert photos.bundle is before
+    change(folder)
+    backbone.n_embedded = 0
+    changes = photos.update()
+    assert (changes.added, changes.changed) == (["new.png"], ["day 0/shirt0.png"])
+    assert changes.removed == ["day 0/shoes2.png", "day 1/pants1.png"]
+    assert sorted(changes.unreadable) == ["day 0/broken.jpg", "day 0/shoes2.png"]
+    assert backbone.n_embedded == 2
+    # The same as a start after the change, which embeds nothing either.
+    after, again = photos.bundle, index_folder(folder, toy_bundle, backbone)
+    assert backbone.n_embedded == 2
+    assert after.gallery.ids.tolist() == again.gallery.ids.tolist()
+    assert (after.gallery.features.embedding == again.gallery.features.embedding).all()
+    assert after.gallery.thumbnails == again.gallery.thumbnails
+    assert after.manifest == again.manifest
+    assert len(before.gallery) == 9  # whoever searches it meanwhile finishes undisturbed
+
+
+def test_labels_that_change_count_and_nothing_is_embedded(folder, toy_bundle):
+    backbone = ToyBackbone()
+    photos = OwnPhotos(folder, toy_bundle, backbone)
+    backbone.n_embedded = 0
+    listed = [f"{path.parent.name}/{path.name},red,shirt" for path in folder.glob("*/*.png")]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,color,type", *listed]) + "\n")
+    changes = photos.update()
+    assert len(changes.changed) == 9
+    assert not changes.added + changes.removed
+    assert backbone.n_embedded == 0
+    assert set(photos.bundle.gallery.labels["type"]) == {"shirt"}
+
+
+def test_an_update_that_fails_changes_nothing(folder, toy_bundle):
+    photos = OwnPhotos(folder, toy_bundle, ToyBackbone())
+    before = photos.bundle
+    moved = folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(DataError, match="nothing at"):
+        photos.update()
+    assert photos.bundle is before
+    moved.rename(folder)
+    assert not photos.update()
+    for path in folder.glob("*/*.png"):
+        path.write_bytes(b"all broken")
+    with pytest.raises(NoPhotosError, match="10 unreadable"):
+        photos.update()
+    assert photos.bundle is before
+
+
+def test_one_update_at_a_time(folder, toy_bundle):
+    class Asking(ToyBackbone):
+        def embed(self, images):
+            if self.n_embedded:
+                with pytest.raises(CbirError, match="being read already"):
+                    photos.update()
+            return super().embed(images)
+
+    photos = OwnPhotos(folder, toy_bundle, Asking())
+    change(folder)
+    assert photos.update().added == ["new.png"]
