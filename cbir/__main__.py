@@ -109,7 +109,9 @@ def _table(result: SearchResult) -> str:
     lines = []
     for match in result.matches:
         garment = f"{match.labels['color']} {match.labels['type']}"
-        lines.append(f"{match.rank:>4}  {match.score:.4f}  {match.id:<{width}}  {garment}".rstrip())
+        probability = "    -" if match.probability is None else f"{match.probability:5.0%}"
+        figures = f"{match.score:7.4f}  {probability}  {match.likeness:.2f}"
+        lines.append(f"{match.rank:>4}  {figures}  {match.id:<{width}}  {garment}".rstrip())
     if not result.is_confident:
         lines.insert(0, "no confident match; the nearest are:")
     return "".join(f"{line}\n" for line in lines)

@@ -3,14 +3,15 @@
 Legend: h x w regions of a photo.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from cbir.errors import BackboneError, CbirError
-from cbir.features import extract
+from cbir.features import NEAR_DUPLICATE, extract
 from cbir.features.backbone import Box
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS
@@ -57,7 +58,9 @@ class Explanation:
 
     Attributes:
         evidence: for each of `LABELS`; empty where the bundle has no learned method.
-        likeness: cosine of the embeddings.
+        probability: that both show the same type and color; None where the bundle has no learned method.
+        likeness: as of a match, see `cbir.search.Match`.
+        is_same_picture: likewise.
         query_map: of the query's photo; None where the backbone has no feature map.
         item_map: of the item's thumbnail, the only picture of it that a bundle holds; None as for `query_map`.
         is_exact: whether the regions of each map sum to the likeness, up to `EXACT_WITHIN`; else they are a linear
@@ -65,7 +68,9 @@ class Explanation:
     """
 
     evidence: dict[str, Evidence]
+    probability: float | None
     likeness: float
+    is_same_picture: bool
     query_map: HeatMap | None
     item_map: HeatMap | None
     is_exact: bool
@@ -112,13 +117,18 @@ def explain(
     q, x = query.embedding[0], item.embedding[0]
     lengths = float(np.linalg.norm(q) * np.linalg.norm(x)) or 1.0
     likeness = float(q @ x) / lengths
+    is_same = likeness >= NEAR_DUPLICATE
+    if is_same:  # whatever may be doubtful of it
+        evidence = {label: replace(one, agreement=1.0) for label, one in evidence.items()}
+    probability = math.prod(one.agreement for one in evidence.values()) if evidence else None
+    shown = evidence, probability, min(max(likeness, 0.0), 1.0), is_same
     try:
         query_map = _heat_map(retriever, picture, x / lengths)
         item_map = _heat_map(retriever, load_image(gallery.thumbnails[gallery.row(item_id)]), q / lengths)
     except BackboneError:  # has no feature map
-        return Explanation(evidence, likeness, None, None, False)
+        return Explanation(*shown, None, None, False)
     is_exact = all(abs(float(heat.values.sum()) - likeness) <= EXACT_WITHIN for heat in (query_map, item_map))
-    return Explanation(evidence, likeness, query_map, item_map, is_exact)
+    return Explanation(*shown, query_map, item_map, is_exact)
 
 
 def _heat_map(retriever: Retriever, image: Image.Image, direction: np.ndarray) -> HeatMap:

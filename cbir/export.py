@@ -17,7 +17,8 @@ from cbir.labels import LABELS
 from cbir.options import OPTIONS
 from cbir.search import Match, SearchResult
 
-CSV_COLUMNS = ("query", "rank", "id", "score", *LABELS, "method", "match", "bundle", "revision")
+_FIGURES = ("probability", "likeness", "is_same_picture")  # of a match, beside its score
+CSV_COLUMNS = ("query", "rank", "id", "score", *_FIGURES, *LABELS, "method", "match", "bundle", "revision")
 # A spreadsheet takes a cell that begins so for a formula, which a stranger's file name must not be able to give it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -30,12 +31,18 @@ class LabelsJson(TypedDict):
 
 
 class MatchJson(TypedDict):
-    """One result."""
+    """One result: `score` ranks it; `probability`, null where it cannot be told, that it agrees in what should match.
+
+    `likeness`, from 0 to 1, says how alike it looks.
+    """
 
     id: str
     rank: int
     score: float
     labels: LabelsJson
+    probability: float | None
+    likeness: float
+    is_same_picture: bool
 
 
 class BundleJson(TypedDict):
@@ -182,6 +189,8 @@ def to_csv(result: SearchResult, bundle: Bundle, query: str | None = None) -> st
     for match in shown["matches"]:
         labels = cast("Mapping[str, str]", match["labels"])
         row: list[str | int | float] = [shown["query"] or "", match["rank"], match["id"], match["score"]]
+        figures = cast("Mapping[str, float | None]", match)
+        row += ["" if figures[name] is None else json.dumps(figures[name]) for name in _FIGURES]
         row += [labels[name] for name in LABELS]
         row += [shown["method"], shown["match"], shown["bundle"]["title"] or "", shown["bundle"]["revision"]]
         writer.writerow([_harmless(cell) for cell in row])

@@ -20,7 +20,7 @@ from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone
 from cbir.images import crop_image, load_image
-from cbir.labels import LABELS
+from cbir.labels import LABELS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
 from cbir.similarity import SIMILARITIES, Similarity
 
@@ -47,12 +47,26 @@ class Query:
 
 @dataclass(frozen=True)
 class Match:
-    """A gallery item found for a query: its id, rank from 1, score (larger is closer) and labels ("" unknown)."""
+    """A gallery item found for a query; of several photos, probability and likeness are means over them.
+
+    Attributes:
+        id: of the item.
+        rank: from 1.
+        score: of the method that ranked it, larger is closer.
+        labels: of the item, "" where unknown.
+        probability: that query and item agree in the labels of the task, whatever the method; None where the bundle has
+            no learned method to tell it by.
+        likeness: how alike the two look, from 0 to 1, whatever the method; 1 for the same picture.
+        is_same_picture: whether the item shows the picture of a photo of the query.
+    """
 
     id: str
     rank: int
     score: float
     labels: dict[str, str]
+    probability: float | None
+    likeness: float
+    is_same_picture: bool
 
 
 @dataclass(frozen=True)
@@ -247,22 +261,57 @@ class Retriever:
         rows = top_k(ranked, gallery.id_order, len(gallery) if options.hide_near_duplicates else options.k)
         if options.hide_near_duplicates:
             rows = np.array(self._without_near_duplicates(rows, query, options.k), int)
-        matches = [
-            Match(str(gallery.ids[row]), rank, float(scores[row]), gallery.labels_of(row))
-            for rank, row in enumerate(rows, start=1)
-        ]
+        matches = self._matches(query, rows, scores, options.scored_task)
         is_item = len(query.rows) == 1 and query.rows[0] != OUTSIDE
         query_id = str(gallery.ids[query.rows[0]]) if is_item else None
         seconds = query.seconds + time.perf_counter() - start
-        is_confident = not matches or options.least_similar or self._is_confident(query, options, matches[0].score)
+        is_confident = not matches or options.least_similar or self._is_confident(query, matches[0])
         return SearchResult(matches, options.method, options.scored_task.name, seconds, query_id, options, is_confident)
 
-    def _is_confident(self, query: Query, options: SearchOptions, score: float) -> bool:
-        """Whether all photos of the query are familiar, and a score that is a probability is above even."""
+    def _matches(self, query: Query, rows: np.ndarray, scores: np.ndarray, task: Task) -> list[Match]:
+        """The items of some rows, in order of rank."""
+        gallery = self.gallery
+        # Photo by photo, as in `scores`.
+        by_photo = [self._figures(query.features.take([i]), rows, task) for i in range(len(query.features))]
+        probability, likeness, is_same = (np.array(parts) for parts in zip(*by_photo, strict=True))
+        return [
+            Match(
+                id=str(gallery.ids[row]),
+                rank=rank,
+                score=float(scores[row]),
+                labels=gallery.labels_of(row),
+                probability=None if np.isnan(probable) else float(probable),
+                likeness=float(alike),
+                is_same_picture=bool(same),
+            )
+            for rank, row, probable, alike, same in zip(
+                range(1, len(rows) + 1),
+                rows,
+                probability.mean(axis=0),
+                likeness.mean(axis=0),
+                is_same.max(axis=0),
+                strict=True,
+            )
+        ]
+
+    def _figures(self, photo: Features, rows: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probability, nan where it cannot be told, likeness and whether it is the same picture, each (k,)."""
+        model, agreement = self.bundle.attributes, SIMILARITIES["attribute_agreement"]
+        likeness = np.clip(unit(photo.embedding) @ self._gallery_codes(SIMILARITIES["cosine"])[rows].T, 0, 1)[0]
+        is_same = likeness >= NEAR_DUPLICATE
+        probability = np.full(len(rows), np.nan)
+        if model is not None:
+            codes = self._gallery_codes(agreement)[rows]
+            agree = agreement.score_codes(agreement.encode(photo, model), codes, model, task)[0]
+            probability = np.where(is_same, 1, np.clip(agree, 0, 1))
+        return probability, likeness, is_same
+
+    def _is_confident(self, query: Query, best: Match) -> bool:
+        """Whether all photos of the query are familiar, and the best match is more probably right than wrong."""
         familiarity = self.bundle.familiarity
         if familiarity is not None and (familiarity.score(query.features) < familiarity.threshold).any():
             return False
-        return not self._method(options).is_learned or options.weight is not None or score >= EVEN
+        return best.probability is None or best.probability >= EVEN
 
     def labels(self, query: Query) -> QueryLabels:
         """What the photos of a query show: their labels if they are gallery items, else the most probable ones."""

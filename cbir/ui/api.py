@@ -77,13 +77,18 @@ class HeatMapJson(TypedDict):
 
 
 class ExplanationJson(TypedDict):
-    """Why an item was found; maps are null where the backbone cannot make any, `is_exact` says whether they add up."""
+    """Why an item was found; maps are null where the backbone cannot make any, `is_exact` says whether they add up.
+
+    `probability`, null where it cannot be told, is that of the same type and color.
+    """
 
     id: str
     query_id: str | None
     sentence: str
     evidence: dict[str, EvidenceJson]
+    probability: float | None
     likeness: float
+    is_same_picture: bool
     query_map: HeatMapJson | None
     item_map: HeatMapJson | None
     is_exact: bool
@@ -271,7 +276,9 @@ class Endpoints:
             "query_id": query_id or None,
             "sentence": " ".join(words.because(label, evidence) for label, evidence in found.evidence.items()),
             "evidence": {label: cast("EvidenceJson", asdict(evidence)) for label, evidence in found.evidence.items()},
+            "probability": found.probability,
             "likeness": found.likeness,
+            "is_same_picture": found.is_same_picture,
             "query_map": _heat_map(found.query_map),
             "item_map": _heat_map(found.item_map),
             "is_exact": found.is_exact,

@@ -13,7 +13,7 @@ from cbir.bundle import Bundle
 from cbir.compare import Comparison, MethodMatches
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
-from cbir.search import SearchResult
+from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.templating import render
@@ -42,13 +42,18 @@ def notices(bundle: Bundle, words: Words) -> str:
 
 
 def captions(result: SearchResult, words: Words) -> list[str]:
-    """A caption for each match, e.g. "1 · 0.93 · blue shirt"; small scores show more digits, alike for all."""
-    best = max((match.score for match in result.matches), default=0)
-    digits = 2 if best >= 0.5 else 3 if best >= 0.05 else 4
+    """A caption for each match, e.g. "1 · 97 % match · 0.83 alike · blue shirt"."""
     return [
-        " · ".join(filter(None, [str(match.rank), f"{match.score:.{digits}f}", words.garment(match.labels)]))
+        " · ".join(filter(None, [str(match.rank), *_figures(match, words), words.garment(match.labels)]))
         for match in result.matches
     ]
+
+
+def _figures(match: Match, words: Words) -> list[str]:
+    if match.is_same_picture:
+        return [words("same_picture")]
+    probability = "" if match.probability is None else words("caption_match", share=words.percent(match.probability))
+    return [probability, words("caption_alike", likeness=words.decimal(match.likeness, 2))]
 
 
 def found(result: SearchResult, gallery: Gallery, picture: str, files: Mapping[str, str], words: Words) -> str:

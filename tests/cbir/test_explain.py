@@ -87,9 +87,17 @@ def test_evidence_is_what_attribute_agreement_scores(retriever):
     for match in retriever.search(photo, SearchOptions("attribute_agreement", k=3)).matches:
         evidence = explain(retriever, match.id, photo).evidence
         assert evidence["type"].agreement * evidence["color"].agreement == pytest.approx(match.score, abs=1e-3)
+        assert explain(retriever, match.id, photo).probability == pytest.approx(match.probability, abs=1e-6)
         assert (evidence["type"].query, evidence["color"].query) == ("pants", "blue")
         assert (evidence["type"].item, evidence["color"].item) == (match.labels["type"], match.labels["color"])
         assert 0.5 < evidence["type"].query_probability <= 1
+
+
+def test_the_same_picture_leaves_no_doubt(retriever):
+    explained = explain(retriever, "red_shirt/3.png", toy_photo("red", "shirt", 3))
+    assert explained.is_same_picture
+    assert explained.probability == 1
+    assert all(evidence.agreement == 1 for evidence in explained.evidence.values())
 
 
 def test_an_item_or_a_part_of_a_photo_can_be_the_query(retriever):

@@ -25,6 +25,8 @@ def test_csv_has_a_row_a_match(result, toy_bundle):
     assert tuple(rows[0]) == CSV_COLUMNS
     for row, match in zip(rows, result.matches, strict=True):
         assert (row["id"], row["rank"], float(row["score"])) == (match.id, str(match.rank), match.score)
+        figures = [json.loads(row[name]) for name in ("probability", "likeness", "is_same_picture")]
+        assert figures == [match.probability, match.likeness, match.is_same_picture]
         assert (row["type"], row["color"]) == (match.labels["type"], match.labels["color"])
         assert (row["query"], row["method"], row["match"]) == ("red_shirt/3.png", "cosine", "type")
         assert (row["bundle"], row["revision"]) == ("Toy photos", toy_bundle.revision)

@@ -44,7 +44,8 @@ def test_a_table_and_csv_list_the_same(retriever, capsys):
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 3
     for row, line in zip(rows, table.splitlines(), strict=True):
-        assert line.split()[:1] + line.split()[2:] == [row["rank"], row["id"], row["color"], row["type"]]
+        shown = [row["rank"], f"{float(row['score']):.4f}", f"{float(row['probability']):.0%}"]
+        assert line.split() == [*shown, f"{float(row['likeness']):.2f}", row["id"], row["color"], row["type"]]
 
 
 def test_a_file_is_written_by_its_ending(retriever, tmp_path, capsys):

@@ -231,13 +231,51 @@ def test_a_photo_of_clothes_gets_confident_matches_and_a_gradient_does_not(retri
 def test_a_best_match_that_is_more_probably_wrong_is_not_confident(retriever):
     options = SearchOptions("attribute_agreement", "color", colors=("blue",))
     result = retriever.search_by_id("red_shirt/3.png", options)
-    assert result.matches[0].score < 0.5
+    assert result.matches[0].probability < 0.5
     assert not result.is_confident
-    # What is no probability has no such level, and of the least similar none is expected to match.
-    for change in ({"method": "cosine"}, {"least_similar": True}):
-        assert retriever.search_by_id("red_shirt/3.png", dataclasses.replace(options, **change)).is_confident
+    # Whatever the method; of the least similar none is expected to match.
+    assert not retriever.search_by_id("red_shirt/3.png", dataclasses.replace(options, method="cosine")).is_confident
+    assert retriever.search_by_id("red_shirt/3.png", dataclasses.replace(options, least_similar=True)).is_confident
 
 
-def test_without_familiarity_only_the_score_counts(toy_bundle):
-    retriever = Retriever(dataclasses.replace(toy_bundle, familiarity=None), ToyBackbone())
-    assert retriever.search(not_clothes(1, seed=5)["gradient"][0], SearchOptions("cosine")).is_confident
+@pytest.mark.parametrize("method", SIMILARITIES)
+def test_a_match_tells_probability_and_likeness_whatever_the_method(retriever, method):
+    result = retriever.search(toy_photo("blue", "pants", 99), SearchOptions(method, k=108))
+    agreement = retriever.search(toy_photo("blue", "pants", 99), SearchOptions("attribute_agreement", k=108))
+    scores = {match.id: match.score for match in agreement.matches}
+    for match in result.matches:
+        assert match.probability == pytest.approx(scores[match.id], abs=1e-6)
+        assert 0 <= match.likeness <= 1
+        assert not match.is_same_picture
+
+
+def test_the_same_picture_is_marked_and_surely_agrees(retriever):
+    same, *others = retriever.search(toy_photo("white", "shoes", 3), SearchOptions("cosine")).matches
+    assert same.id == "white_shoes/3.png"
+    assert same.is_same_picture
+    assert (same.probability, same.likeness) == (1, pytest.approx(1, abs=1e-3))
+    assert not any(match.is_same_picture for match in others)
+
+
+def test_figures_of_several_photos_are_means(retriever):
+    photos, options = [toy_photo("red", "shirt", 99), toy_photo("blue", "pants", 99)], SearchOptions("cosine", k=108)
+    one, other = ({m.id: m for m in retriever.search(photo, options).matches} for photo in photos)
+    for match in retriever.search(photos, options).matches:
+        for figure in ("probability", "likeness"):
+            mean = (getattr(one[match.id], figure) + getattr(other[match.id], figure)) / 2
+            assert getattr(match, figure) == pytest.approx(mean)
+
+
+def test_a_bundle_without_learned_methods_tells_no_probability(toy_bundle):
+    retriever = Retriever(dataclasses.replace(toy_bundle, models=Models()), ToyBackbone())
+    result = retriever.search_by_id("red_shirt/3.png")
+    assert result.is_confident
+    assert all(match.probability is None and 0 <= match.likeness <= 1 for match in result.matches)
+
+
+def test_without_familiarity_only_the_probability_counts(toy_bundle):
+    picture, options = not_clothes(1, seed=5)["gradient"][0], SearchOptions("cosine", "type")
+    result = Retriever(dataclasses.replace(toy_bundle, familiarity=None), ToyBackbone()).search(picture, options)
+    assert result.is_confident == (result.matches[0].probability >= 0.5)
+    plain = dataclasses.replace(toy_bundle, familiarity=None, models=Models())
+    assert Retriever(plain, ToyBackbone()).search(picture, options).is_confident

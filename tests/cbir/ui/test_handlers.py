@@ -187,9 +187,12 @@ def test_the_page_speaks_portuguese(url, picture_of):
     welcome = page_call(url, "welcome", [], language="pt-BR,pt;q=0.9,en;q=0.8")
     assert "Encontre roupas parecidas" in welcome[0]
     assert any(["Tipo e cor", "both"] in shown["choices"] for shown in welcome[2:])
-    answer = page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="pt-BR")
+    answer = page_call(url, "refresh", asked(picture_of(SHIRT), k=1, method="attribute_agreement"), language="pt-BR")
     assert "camisa vermelha" in answer[LINE]
-    assert "red shirt" in page_call(url, "refresh", asked(picture_of(SHIRT), k=1), language="fi")[LINE]
+    assert (
+        "red shirt"
+        in page_call(url, "refresh", asked(picture_of(SHIRT), k=1, method="attribute_agreement"), language="fi")[LINE]
+    )
 
 
 def test_errors_are_in_the_visitors_language(url, picture_of):
