@@ -4,6 +4,10 @@
 
 finds the garments of a bundle that look most like a photo, or like several together, and prints them.
 
+    python -m cbir label PHOTOS --csv FILE [--bundle DIR_OR_REPO]
+
+guesses type and color of the photos of a folder or zip, each with a probability, and writes them into a table.
+
     python -m cbir doctor [--bundle DIR_OR_REPO] [--weights FILE]
 
 checks whether everything that the app needs works here; the exit status is 0 where it can start, else 1.
@@ -23,9 +27,13 @@ from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.doctor import PROBLEM, examine, report
 from cbir.editing import add_photos, remove_photos
 from cbir.errors import CbirError
-from cbir.export import to_csv, to_json, write_result
+from cbir.export import labels_csv, to_csv, to_json, write_result
+from cbir.files import replacing
 from cbir.gallery import report_unreadable
+from cbir.guesses import Guess
+from cbir.labels import LABELS
 from cbir.options import OPTIONS, Option, SearchOptions
+from cbir.own_photos import index_folder
 from cbir.search import Retriever, SearchResult
 from cbir.version import __version__
 
@@ -46,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     search = commands.add_parser("search", help="find the garments that look most like a photo")
     doctor = commands.add_parser("doctor", help="check whether everything that the app needs works here")
-    for command, run in ((search, _search), (doctor, _doctor)):
+    label = commands.add_parser("label", help="guess type and color of the photos of a folder")
+    for command, run in ((search, _search), (label, _label), (doctor, _doctor)):
         command.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
         command.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
         command.set_defaults(run=run)
@@ -64,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--crop", type=float, nargs=4, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"), help="fractions")
     for option in OPTIONS:
         _add_option(search, option)
+    label.add_argument("photos", metavar="PHOTOS", type=Path, help="a folder or a zip")
+    label.add_argument("--csv", metavar="FILE", type=Path, required=True, help="the table to write")
     form = search.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print CSV")
@@ -104,14 +115,32 @@ def _search(args: argparse.Namespace) -> int:
     return 0
 
 
+def _label(args: argparse.Namespace) -> int:
+    bundle = open_bundle(args.bundle)
+    if bundle.notice:
+        print(bundle.notice, file=sys.stderr)
+    if bundle.attributes is None:
+        raise CbirError("this bundle has no learned method to guess labels with: give --bundle one that has")
+    backbone = load_bundle_backbone(bundle, args.weights)
+    gallery = Retriever(index_folder(args.photos, bundle, backbone), backbone).gallery
+    with replacing(args.csv) as new:
+        new.write_text(labels_csv(gallery), encoding="utf-8", newline="")
+    counts, guessed = gallery.counts(), gallery.counts(guessed=True)
+    for name in LABELS:
+        found = ", ".join(f"{value} {n}" + f" ({guessed[name][value]} guessed)" for value, n in counts[name].items())
+        print(f"{name}: {found}")
+    print(f"wrote {args.csv}")
+    return 0
+
+
 def _table(result: SearchResult) -> str:
     width = max((len(match.id) for match in result.matches), default=0)
     lines = []
     for match in result.matches:
-        garment = f"{match.labels['color']} {match.labels['type']}"
+        shown = [match.labels[name] or _guess(match.guesses.get(name)) for name in ("color", "type")]
         probability = "    -" if match.probability is None else f"{match.probability:5.0%}"
         figures = f"{match.score:7.4f}  {probability}  {match.likeness:.2f}"
-        lines.append(f"{match.rank:>4}  {figures}  {match.id:<{width}}  {garment}".rstrip())
+        lines.append(f"{match.rank:>4}  {figures}  {match.id:<{width}}  {' '.join(shown)}".rstrip())
     if not result.is_confident:
         lines.insert(0, "no confident match; the nearest are:")
     return "".join(f"{line}\n" for line in lines)
@@ -128,6 +157,10 @@ def _add(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     print(f"removed: {remove_photos(args.bundle, args.ids)}")
     return 0
+
+
+def _guess(guess: Guess | None) -> str:
+    return f"{guess.shown}? ({guess.probability:.2f})" if guess else ""
 
 
 def _doctor(args: argparse.Namespace) -> int:

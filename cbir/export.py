@@ -13,12 +13,18 @@ from cbir.bundle import Bundle
 from cbir.compare import Comparison
 from cbir.errors import CbirError
 from cbir.files import replacing
+from cbir.gallery import Gallery
+from cbir.guesses import Guess
 from cbir.labels import LABELS
 from cbir.options import OPTIONS
 from cbir.search import Match, SearchResult
 
+GUESS_COLUMNS = tuple(f"{label}_{what}" for label in LABELS for what in ("guess", "probability"))
 _FIGURES = ("probability", "likeness", "is_same_picture")  # of a match, beside its score
-CSV_COLUMNS = ("query", "rank", "id", "score", *_FIGURES, *LABELS, "method", "match", "bundle", "revision")
+CSV_COLUMNS = (
+    *("query", "rank", "id", "score", *_FIGURES, *LABELS, *GUESS_COLUMNS),
+    *("method", "match", "bundle", "revision"),
+)
 # A spreadsheet takes a cell that begins so for a formula, which a stranger's file name must not be able to give it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -28,6 +34,21 @@ class LabelsJson(TypedDict):
 
     type: str
     color: str
+
+
+class GuessJson(TypedDict):
+    """What an unlabelled picture most probably shows; where `is_sure` is false, the page says "unsure" instead."""
+
+    value: str
+    probability: float
+    is_sure: bool
+
+
+class GuessesJson(TypedDict):
+    """Guesses of a picture; null where the label is known or cannot be guessed."""
+
+    type: GuessJson | None
+    color: GuessJson | None
 
 
 class MatchJson(TypedDict):
@@ -43,6 +64,7 @@ class MatchJson(TypedDict):
     probability: float | None
     likeness: float
     is_same_picture: bool
+    guesses: GuessesJson
 
 
 class BundleJson(TypedDict):
@@ -186,14 +208,29 @@ def to_csv(result: SearchResult, bundle: Bundle, query: str | None = None) -> st
     writer = csv.writer(file)
     writer.writerow(CSV_COLUMNS)
     shown = result_json(result, bundle, query)
-    for match in shown["matches"]:
+    for match, found in zip(shown["matches"], result.matches, strict=True):
         labels = cast("Mapping[str, str]", match["labels"])
         row: list[str | int | float] = [shown["query"] or "", match["rank"], match["id"], match["score"]]
         figures = cast("Mapping[str, float | None]", match)
         row += ["" if figures[name] is None else json.dumps(figures[name]) for name in _FIGURES]
-        row += [labels[name] for name in LABELS]
+        row += [labels[name] for name in LABELS] + _guess_cells(found.guesses)
         row += [shown["method"], shown["match"], shown["bundle"]["title"] or "", shown["bundle"]["revision"]]
         writer.writerow([_harmless(cell) for cell in row])
+    return file.getvalue()
+
+
+def labels_csv(gallery: Gallery) -> str:
+    """What is known and what is guessed of every photo, as the text of a CSV file with a header and a row per photo.
+
+    Guesses have columns of their own: put beside the photos as `metadata.csv`, the file gives known labels only.
+    """
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(("file_name", *LABELS, *GUESS_COLUMNS))
+    for row, id in enumerate(gallery.ids.tolist()):
+        labels = gallery.labels_of(row)
+        cells = [id, *(labels[name] for name in LABELS), *_guess_cells(gallery.guesses_of(row))]
+        writer.writerow([_harmless(cell) for cell in cells])
     return file.getvalue()
 
 
@@ -228,8 +265,22 @@ def _bundle(bundle: Bundle) -> BundleJson:
     }
 
 
+def guesses_json(guesses: Mapping[str, Guess]) -> GuessesJson:
+    """Guesses of a picture as what `json.dumps` takes."""
+    return cast("GuessesJson", {name: asdict(guesses[name]) if name in guesses else None for name in LABELS})
+
+
+def _guess_cells(guesses: Mapping[str, Guess]) -> list[str | float]:
+    """Guesses of a picture as cells under `GUESS_COLUMNS`; empty ones where there is no guess."""
+    return [
+        cell
+        for name in LABELS
+        for cell in ((guesses[name].shown, guesses[name].probability) if name in guesses else ("", ""))
+    ]
+
+
 def _match(match: Match) -> MatchJson:
-    return cast("MatchJson", asdict(match))
+    return cast("MatchJson", asdict(match) | {"guesses": guesses_json(match.guesses)})
 
 
 def _harmless(cell: str | int | float) -> str | int | float:

@@ -1,5 +1,8 @@
 """The searched set: ids, labels, features and thumbnails of photos, row by row.
 
+What a label is *shown as* is the label where it is known, and otherwise, in a gallery with guesses, the guess. Filters
+and counts go by what is shown; evaluation and whatever calls itself labels, by known labels alone.
+
 Legend: g photos.
 """
 
@@ -13,6 +16,7 @@ from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
 from cbir.features.backbone import Backbone
 from cbir.features.index import Source, index_photos
+from cbir.guesses import UNSURE, Guess, Guesses
 from cbir.labels import LABELS
 
 
@@ -26,6 +30,7 @@ class Gallery:
         features: of the g photos.
         thumbnails: g JPEG files.
         splits: (g,) str: "train" where methods were fitted on the photo, "test" where they were evaluated, else "".
+        guesses: of all g photos, to be shown where a label is unknown; None for no guesses.
 
     Raises:
         BundleError: the columns differ in length, or an id comes twice.
@@ -36,6 +41,7 @@ class Gallery:
     features: Features
     thumbnails: list[bytes]
     splits: np.ndarray
+    guesses: Guesses | None = None
 
     def __post_init__(self) -> None:
         """Checks the columns once, so that no later code has to."""
@@ -109,35 +115,61 @@ class Gallery:
         """The labels of a photo, "" where unknown."""
         return {name: str(self.labels[name][row]) for name in LABELS}
 
+    def guesses_of(self, row: int) -> dict[str, Guess]:
+        """The guesses of a photo, for those labels that are unknown and guessed."""
+        return {name: self.guesses.of(row, name) for name in LABELS if self.guesses and not self.labels[name][row]}
+
+    def is_guessed(self, label: str) -> np.ndarray:
+        """(g,) bool, whether the label is shown as a guess."""
+        return (self.labels[label] == "") & (self.guesses is not None)
+
+    @cached_property
+    def _shown(self) -> dict[str, np.ndarray]:
+        """For each of `LABELS` (g,) str, what it is shown as; "" where it is neither known nor guessed."""
+        if self.guesses is None:
+            return dict(self.labels)
+        return {name: np.where(self.labels[name] != "", self.labels[name], self.guesses.shown(name)) for name in LABELS}
+
     def classes(self, label: str) -> list[str]:
-        """The values that a label takes here, in alphabetical order, without "" for unknown."""
-        return [str(value) for value in np.unique(self.labels[label]) if value]
+        """What a label is shown as here, in alphabetical order, `UNSURE` last; without "" for unknown."""
+        values = [str(value) for value in np.unique(self._shown[label]) if value]
+        return sorted(values, key=lambda value: value == UNSURE)
 
     def selection(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
-        """Which photos have one of these types and one of these colors; empty for any.
+        """Which photos are shown as one of these types and as one of these colors; empty for any.
 
         Returns:
             (g,) bool.
 
         Raises:
-            UnknownNameError: no photo has such a label.
-            CbirError: no photo has a known label.
+            UnknownNameError: no photo is shown so.
+            CbirError: no photo has a known label, or a guess of it.
         """
         return self._having("type", types) & self._having("color", colors)
 
-    def counts(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> dict[str, dict[str, int]]:
-        """Number of photos of each type and of each color, as shops show them beside their filters.
+    def counts(
+        self, types: Sequence[str] = (), colors: Sequence[str] = (), *, guessed: bool = False
+    ) -> dict[str, dict[str, int]]:
+        """Number of photos shown as each type and as each color, as shops show them beside their filters.
 
         Types are counted among the photos of these colors, colors among those of these types: a number says how many
-        photos there would be to see with that value alone chosen. Photos whose label is unknown are not counted.
+        photos there would be to see with that value alone chosen. Photos whose label is neither known nor guessed are
+        not counted.
+
+        Args:
+            types: that are chosen; empty for any.
+            colors: that are chosen; empty for any.
+            guessed: count only the photos whose label is a guess.
 
         Raises:
             UnknownNameError, CbirError: as in `selection`.
         """
-        shown = {"type": self._having("color", colors), "color": self._having("type", types)}
+        among = {"type": self._having("color", colors), "color": self._having("type", types)}
+        if guessed:
+            among = {label: rows & self.is_guessed(label) for label, rows in among.items()}
         return {
-            label: {value: int(np.sum(self.labels[label][rows] == value)) for value in self.classes(label)}
-            for label, rows in shown.items()
+            label: {value: int(np.sum(self._shown[label][rows] == value)) for value in self.classes(label)}
+            for label, rows in among.items()
         }
 
     def _having(self, label: str, values: Sequence[str]) -> np.ndarray:
@@ -151,7 +183,7 @@ class Gallery:
         for value in values:
             if value not in known:
                 raise UnknownNameError(label, value, known)
-        return np.isin(self.labels[label], values) if values else np.ones(len(self), bool)
+        return np.isin(self._shown[label], values) if values else np.ones(len(self), bool)
 
     def random_id(self, seed: int) -> str:
         """The id that a seed draws: the same seed always draws the same."""

@@ -19,6 +19,8 @@ from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone
+from cbir.gallery import Gallery
+from cbir.guesses import Guess, guess_labels
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
@@ -58,6 +60,7 @@ class Match:
             no learned method to tell it by.
         likeness: how alike the two look, from 0 to 1, whatever the method; 1 for the same picture.
         is_same_picture: whether the item shows the picture of a photo of the query.
+        guesses: of those labels that are unknown, where the bundle can tell.
     """
 
     id: str
@@ -67,6 +70,7 @@ class Match:
     probability: float | None
     likeness: float
     is_same_picture: bool
+    guesses: dict[str, Guess]
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class Retriever:
             BundleError: the backbone is not the one that made the bundle.
         """
         self.bundle = bundle
-        self.gallery = bundle.gallery
+        self.gallery = _with_guesses(bundle)
         self._backbone = None
         self._codes: dict[Callable, np.ndarray] = {}
         if backbone is not None:
@@ -196,9 +200,9 @@ class Retriever:
         """Finds the gallery items that are closest to one of them; errors as in `search`."""
         return self.search([], options, ids=[id])
 
-    def facets(self, options: SearchOptions = DEFAULT_OPTIONS) -> dict[str, dict[str, int]]:
-        """Numbers to show beside the filters: see `Gallery.counts`."""
-        return self.gallery.counts(options.types, options.colors)
+    def facets(self, options: SearchOptions = DEFAULT_OPTIONS, *, guessed: bool = False) -> dict[str, dict[str, int]]:
+        """Numbers to show beside the filters, of all items or of guessed ones: see `Gallery.counts`."""
+        return self.gallery.counts(options.types, options.colors, guessed=guessed)
 
     def check(self, options: SearchOptions) -> None:
         """Raises what `search` would raise because of the options alone, before any photo is read.
@@ -256,7 +260,7 @@ class Retriever:
         taking_part = gallery.selection(options.types, options.colors)
         taking_part[query.rows[query.rows != OUTSIDE]] = False  # an item never answers itself
         if options.other_colors:
-            taking_part &= ~np.isin(self._item_colors, self._query_colors(query))
+            taking_part &= self._has_other_color(query)
         ranked = np.where(taking_part, -scores if options.least_similar else scores, -math.inf)
         rows = top_k(ranked, gallery.id_order, len(gallery) if options.hide_near_duplicates else options.k)
         if options.hide_near_duplicates:
@@ -283,6 +287,7 @@ class Retriever:
                 probability=None if np.isnan(probable) else float(probable),
                 likeness=float(alike),
                 is_same_picture=bool(same),
+                guesses=gallery.guesses_of(row),
             )
             for rank, row, probable, alike, same in zip(
                 range(1, len(rows) + 1),
@@ -317,8 +322,11 @@ class Retriever:
         """What the photos of a query show: their labels if they are gallery items, else the most probable ones."""
         rows = query.rows
         known = {name: np.where(rows == OUTSIDE, "", self.gallery.labels[name][rows]) for name in LABELS}
-        values = {name: self._completed(name, known[name], query.features) for name in LABELS}
-        return QueryLabels(values, {name: known[name] != "" for name in LABELS})
+        is_known = {name: known[name] != "" for name in LABELS}
+        if self.bundle.attributes is None:
+            return QueryLabels(known, is_known)
+        guessed = guess_labels(query.features, self.bundle.attributes, self.bundle.familiarity).values
+        return QueryLabels({name: np.where(is_known[name], known[name], guessed[name]) for name in LABELS}, is_known)
 
     def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
         """The first k of the rows, best first, that show neither the query's picture nor that of a better one."""
@@ -338,27 +346,17 @@ class Retriever:
     @cached_property
     def _item_colors(self) -> np.ndarray:
         """(g,) str, the most probable where unknown."""
-        return self._colors(self.gallery.labels["color"], self.gallery.features)
+        known, guesses = self.gallery.labels["color"], self.gallery.guesses
+        return known if guesses is None else np.where(known != "", known, guesses.values["color"])
 
-    def _query_colors(self, query: Query) -> np.ndarray:
-        """(q,) str, the most probable where unknown."""
-        return self._colors(self.labels(query).values["color"], query.features)
-
-    def _colors(self, known: np.ndarray, features: Features) -> np.ndarray:
-        colors = self._completed("color", known, features)
-        if (colors == "").any():
+    def _has_other_color(self, query: Query) -> np.ndarray:
+        """(g,) bool, which items most probably have a color that no photo of the query has."""
+        colors = self.labels(query).values["color"]
+        if (colors == "").any() or (self._item_colors == "").any():
             raise CbirError(
                 "other colors cannot be told without a label: this bundle has no learned method, search one that has"
             )
-        return colors
-
-    def _completed(self, name: str, known: np.ndarray, features: Features) -> np.ndarray:
-        """Labels of n photos, (n,) str: the known ones; where unknown (""), the most probable if that can be told."""
-        attributes = self.bundle.attributes
-        if attributes is None or (known != "").all():
-            return known
-        probable = np.array(attributes.classes(name))[attributes.posteriors(features)[name].argmax(axis=1)]
-        return np.where(known != "", known, probable)
+        return ~np.isin(self._item_colors, colors)
 
     def _method(self, options: SearchOptions) -> Similarity:
         methods = {method.name: method for method in self.methods}
@@ -382,3 +380,11 @@ class Retriever:
                 **{"backbone": made_by.name, "origin": made_by.weights.origin, "got": backbone.name},
             )
         return backbone
+
+
+def _with_guesses(bundle: Bundle) -> Gallery:
+    """The gallery of a bundle, with guesses where labels are unknown and the bundle can tell."""
+    gallery = bundle.gallery
+    if bundle.attributes is None or all((gallery.labels[name] != "").all() for name in LABELS):
+        return gallery
+    return replace(gallery, guesses=guess_labels(gallery.features, bundle.attributes, bundle.familiarity))

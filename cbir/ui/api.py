@@ -14,7 +14,16 @@ from gradio import FileData
 from cbir.compare import compare
 from cbir.errors import CbirError
 from cbir.explain import HeatMap, explain
-from cbir.export import ComparisonJson, LabelsJson, MatchJson, ResultJson, comparison_json, result_json
+from cbir.export import (
+    ComparisonJson,
+    GuessesJson,
+    LabelsJson,
+    MatchJson,
+    ResultJson,
+    comparison_json,
+    guesses_json,
+    result_json,
+)
 from cbir.labels import TASKS
 from cbir.options import DEFAULT_OPTIONS, OPTIONS, Option, SearchOptions
 from cbir.search import Crop, Photo, Retriever, SearchResult
@@ -47,11 +56,17 @@ class BatchItemJson(TypedDict):
     error: str | None
 
 
-class FacetsJson(TypedDict):
+class CountsJson(TypedDict):
     """Number of pictures by type and by color."""
 
     type: dict[str, int]
     color: dict[str, int]
+
+
+class FacetsJson(CountsJson):
+    """Number of pictures by type and by color; `guessed` tells how many of these are guesses, not known labels."""
+
+    guessed: CountsJson
 
 
 class EvidenceJson(TypedDict):
@@ -100,6 +115,7 @@ class ItemJson(TypedDict):
     seed: int
     id: str
     labels: LabelsJson
+    guesses: GuessesJson
     thumbnail: str
 
 
@@ -214,14 +230,15 @@ class Endpoints:
         return answers
 
     def facets(self, types: list[str] | None = None, colors: list[str] | None = None) -> FacetsJson:
-        """Counts the pictures of each type and color.
+        """Counts the pictures of each type and color. Where labels are unknown, guesses count; "unsure" is one of them.
 
         Args:
             types: types that are chosen already: colors are counted among these.
             colors: colors that are chosen already: types are counted among these.
         """
-        counts = self.retriever.facets(SearchOptions(types=tuple(types or ()), colors=tuple(colors or ())))
-        return {"type": counts["type"], "color": counts["color"]}
+        options = SearchOptions(types=tuple(types or ()), colors=tuple(colors or ()))
+        counts, guessed = self.retriever.facets(options), self.retriever.facets(options, guessed=True)
+        return cast("FacetsJson", {**counts, "guessed": guessed})
 
     def compare(
         self,
@@ -292,10 +309,12 @@ class Endpoints:
         """
         gallery = self.retriever.gallery
         item_id = gallery.random_id(checked_seed(seed))
+        row = gallery.row(item_id)
         return {
             "seed": seed,
             "id": item_id,
-            "labels": cast("LabelsJson", gallery.labels_of(gallery.row(item_id))),
+            "labels": cast("LabelsJson", gallery.labels_of(row)),
+            "guesses": guesses_json(gallery.guesses_of(row)),
             "thumbnail": self.thumbnails.url(item_id),
         }
 

@@ -97,7 +97,10 @@ class Handlers:
         gallery = self.retriever.gallery
         rows = np.flatnonzero(gallery.selection(*self._filters(search)))
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(N_CATALOGUE, len(rows))).round().astype(int))]
-        items = [(self.thumbnails.path(gallery.ids[row]), words.garment(gallery.labels_of(row))) for row in rows]
+        items = [
+            (self.thumbnails.path(gallery.ids[row]), words.garment(gallery.labels_of(row), gallery.guesses_of(row)))
+            for row in rows
+        ]
         return gr.update(value=items, selected_index=None), views.catalogue(gallery, words)
 
     def _answer(self, state: PageState, words: Words) -> Values:
@@ -180,8 +183,9 @@ class Handlers:
             found = explain(self.retriever, item_id, query_id=state.search.id)
         else:
             found = explain(self.retriever, item_id, state.photos[0], crop=crop)
-        labels = gallery.labels_of(gallery.row(item_id))
-        details = views.details(item_id, labels, found, self._settings(state.search), words)
+        row = gallery.row(item_id)
+        labels, guesses = gallery.labels_of(row), gallery.guesses_of(row)
+        details = views.details(item_id, labels, guesses, found, self._settings(state.search), words)
         return self._values(photo=gr.skip(), crop=gr.skip(), details=details)
 
     def _photo_of(self, seed: int) -> Values:
@@ -218,7 +222,7 @@ class Handlers:
         words, bundle = Words.of(request), self.retriever.bundle
         named = {o.parameter: gr.update(choices=self.choices(o, words)) for o in OPTIONS if o.choices}
         return self._values(
-            heading=views.heading(bundle, words),
+            heading=views.heading(bundle, self.retriever.gallery, words),
             notices=views.notices(bundle, words),
             **named,
             **{ALSO: gr.update(choices=self.flags(words))},
@@ -240,8 +244,12 @@ class Handlers:
                 for m in methods
             ]
         if option.label:
-            counts = self.retriever.gallery.counts(*self._filters(search or self.start))[option.label]
-            return [(f"{words.noun(name)} ({words.number(n)})", name) for name, n in counts.items()]
+            gallery, filters = self.retriever.gallery, self._filters(search or self.start)
+            counts, guessed = (
+                gallery.counts(*filters)[option.label],
+                gallery.counts(*filters, guessed=True)[option.label],
+            )
+            return [(words.count(name, n, guessed[name]), name) for name, n in counts.items()]
         return [(words(f"{option.parameter}_{name}"), name) for name in option.choices]
 
     def flags(self, words: Words) -> list[tuple[str, str]]:

@@ -68,7 +68,9 @@ def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
     def hidden(name: str, value: str | None = None) -> gr.Textbox:
         return gr.Textbox(value, label=I18N("address"), visible="hidden", elem_id=name.replace("_", "-"))
 
-    controls["heading"] = gr.HTML(views.heading(bundle, words), elem_id="heading", padding=False)
+    controls["heading"] = gr.HTML(
+        views.heading(bundle, handlers.retriever.gallery, words), elem_id="heading", padding=False
+    )
     controls["notices"] = gr.HTML(views.notices(bundle, words), elem_id="notices", padding=False)
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="query", min_width=280):

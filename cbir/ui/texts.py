@@ -18,6 +18,7 @@ import gradio as gr
 
 from cbir.errors import Message
 from cbir.explain import Evidence
+from cbir.guesses import UNSURE, Guess
 from cbir.report import Estimate, Spread
 from cbir.report_tables import Cell, Share, Text
 from cbir.similarity import SIMILARITIES
@@ -88,12 +89,33 @@ class Words:
             return next((self.method(m.name, m.title) for m in SIMILARITIES.values() if m.title == value), value)
         return LANGUAGES[self.language].get(f"word.{value}", value) if name in ("kind", "label") else value
 
-    def garment(self, labels: Mapping[str, str]) -> str:
-        """Labels as one says them, e.g. "blue shirt", "camisa azul"; empty when unknown."""
-        color, type_ = labels.get("color", ""), labels.get("type", "")
+    def garment(self, labels: Mapping[str, str], guesses: Mapping[str, Guess] | None = None) -> str:
+        """Labels as one says them, e.g. "blue shirt", "camisa azul"; guesses as such, e.g. "shirt, probably blue".
+
+        Empty when there are neither.
+        """
+        guesses = guesses or {}
+        known = self._said(labels.get("color", ""), labels.get("type", ""), labels.get("type", ""))
+        sure = {name: guess.value for name, guess in guesses.items() if guess.is_sure}
+        type_ = labels.get("type", "") or sure.get("type", "")
+        guessed = self._said(sure.get("color", ""), sure.get("type", ""), type_)
+        probably = self("probably", garment=guessed) if guessed else self.noun(UNSURE) if guesses else ""
+        return ", ".join(filter(None, [known, probably]))
+
+    def _said(self, color: str, type_: str, agreeing_with: str) -> str:
+        """Color and type in the order of the language, "" for one that is not said."""
         if self.language != "pt":
             return " ".join(filter(None, [color, type_]))
-        return " ".join(filter(None, [self.noun(type_), _agreeing(self.noun(color), _GENDERS.get(type_, "m"))]))
+        return " ".join(filter(None, [self.noun(type_), _agreeing(self.noun(color), _GENDERS.get(agreeing_with, "m"))]))
+
+    def guess(self, guess: Guess) -> str:
+        """A guess with its probability, e.g. "shirt (93 %)", "unsure (blue 41 %)"."""
+        name, percent = self.noun(guess.value), self.percent(guess.probability)
+        return f"{name} ({percent})" if guess.is_sure else f"{self.noun(UNSURE)} ({name} {percent})"
+
+    def count(self, name: str, n: int, n_guessed: int) -> str:
+        """A type or a color with its number of pictures, e.g. "shirt (12)"; "shirt (~12)" where some are guesses."""
+        return f"{self.noun(name)} ({'~' if n_guessed else ''}{self.number(n)})"
 
     def method(self, name: str, english: str) -> str:
         """The name of a similarity method, which the registry has in English."""

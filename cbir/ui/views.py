@@ -13,6 +13,7 @@ from cbir.bundle import Bundle
 from cbir.compare import Comparison, MethodMatches
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
+from cbir.guesses import Guess
 from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
@@ -28,10 +29,12 @@ POINTS = {
 }
 
 
-def heading(bundle: Bundle, words: Words) -> str:
-    """Title, tagline and what is searched."""
+def heading(bundle: Bundle, gallery: Gallery, words: Words) -> str:
+    """Title, tagline and what is searched: a bundle, whose gallery may have got guesses."""
     pictures = words("pictures", n=words.number(len(bundle.gallery)))
     facts = [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name, f"v{__version__}"]
+    if gallery.guesses:
+        facts.append(words("guesses_shown"))
     return render("heading.html", words=words, facts=filter(None, facts))
 
 
@@ -44,7 +47,7 @@ def notices(bundle: Bundle, words: Words) -> str:
 def captions(result: SearchResult, words: Words) -> list[str]:
     """A caption for each match, e.g. "1 · 97 % match · 0.83 alike · blue shirt"."""
     return [
-        " · ".join(filter(None, [str(match.rank), *_figures(match, words), words.garment(match.labels)]))
+        " · ".join(filter(None, [str(match.rank), *_figures(match, words), words.garment(match.labels, match.guesses)]))
         for match in result.matches
     ]
 
@@ -92,17 +95,26 @@ def catalogue(gallery: Gallery, words: Words) -> str:
     return render("line.html", title=title, facts=facts, picture="", files=[], is_confident=True)
 
 
-def details(item_id: str, labels: Mapping[str, str], found: Explanation, settings: str, words: Words) -> str:
+def details(
+    item_id: str,
+    labels: Mapping[str, str],
+    guesses: Mapping[str, Guess],
+    found: Explanation,
+    settings: str,
+    words: Words,
+) -> str:
     """A result that was clicked on, and why it was found.
 
     Args:
         item_id: which.
-        labels: what it shows.
+        labels: what it shows, as far as that is known.
+        guesses: of what is not known.
         found: why.
         settings: address, behind the id, of the search that found it.
         words: the language.
     """
-    facts = [words("likeness", value=words.decimal(found.likeness, 2)) + "."]
+    facts = [words("guessed", guesses=", ".join(map(words.guess, guesses.values())))] if guesses else []
+    facts.append(words("likeness", value=words.decimal(found.likeness, 2)) + ".")
     maps = []
     if found.query_map and found.item_map:
         captioned = (("heat_query", found.query_map), ("heat_item", found.item_map))
@@ -112,7 +124,7 @@ def details(item_id: str, labels: Mapping[str, str], found: Explanation, setting
         "details.html",
         words=words,
         item_id=item_id,
-        garment=words.garment(labels) or item_id,
+        garment=words.garment(labels, guesses) or item_id,
         maps=maps,
         evidence=[(words.because(label, e), f"{100 * e.agreement:.0f}") for label, e in found.evidence.items()],
         facts=facts,
@@ -187,15 +199,17 @@ def collection_map(
 
     points = []
     for row in range(len(gallery)):
-        labels = gallery.labels_of(row)
+        labels, guesses = gallery.labels_of(row), gallery.guesses_of(row)
         x, y = at(places[row])
-        color = POINTS.get(labels["color"], "#a8a29e")
-        points.append({"x": x, "y": y, "color": color, "id": gallery.ids[row], "garment": words.garment(labels)})
+        color = POINTS.get(labels["color"] or (guesses["color"].shown if "color" in guesses else ""), "#a8a29e")
+        garment = words.garment(labels, guesses)
+        points.append({"x": x, "y": y, "color": color, "id": gallery.ids[row], "garment": garment})
     return render(
         "map.html",
         words=words,
         side=MAP_SIDE,
         n=words.number(len(gallery)),
+        has_guesses=bool(gallery.is_guessed("color").any()),
         points=points,
         matches=[at(places[row]) for row in matches],
         query=None if query is None else at(query),
@@ -215,7 +229,8 @@ def _title(result: SearchResult, gallery: Gallery, words: Words) -> str:
     title = words("found_far" if result.options.least_similar else "found", n=len(result.matches))
     if result.query_id is None:
         return title
-    garment = words.garment(gallery.labels_of(gallery.row(result.query_id)))
+    row = gallery.row(result.query_id)
+    garment = words.garment(gallery.labels_of(row), gallery.guesses_of(row))
     return words("found_to", found=title, garment=garment) if garment else words("found_to_picture", found=title)
 
 

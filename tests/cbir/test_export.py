@@ -36,7 +36,8 @@ def test_json_says_what_was_asked_and_found(result, toy_bundle):
     shown = json.loads(to_json(result, toy_bundle, "photo.jpg"))
     assert (shown["query"], shown["query_id"]) == ("photo.jpg", "red_shirt/3.png")
     assert shown["options"]["types"] == ["shirt"]
-    assert shown["matches"] == [dataclasses.asdict(match) for match in result.matches]
+    no_guess = {"guesses": {"type": None, "color": None}}
+    assert shown["matches"] == [dataclasses.asdict(match) | no_guess for match in result.matches]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "＝1"])

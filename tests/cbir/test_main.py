@@ -67,6 +67,20 @@ def test_what_shows_no_clothes_gets_no_confident_match(tmp_path, capsys):
     assert len(out) == 3
 
 
+def test_photos_are_labelled_into_a_table(tmp_path, capsys):
+    for n, type in enumerate(("shirt", "shoes")):
+        toy_photo("red", type, n).save(tmp_path / f"{n}.jpg")
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    assert main(["label", str(tmp_path), "--csv", str(tmp_path / "out.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "1 photos of" in out
+    assert f"wrote {tmp_path / 'out.csv'}" in out
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    assert list(rows[0]) == ["file_name", "type", "color", "type_guess", "type_probability", *list(rows[0])[-2:]]
+    assert [row["file_name"] for row in rows] == ["0.jpg", "1.jpg"]
+    assert all(row["type"] == row["color"] == "" and 0 < float(row["color_probability"]) <= 1 for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,76 @@
+"""Guesses: what photos show that nobody has labelled.
+
+A guess is the most probable class of the attribute model, with its probability. It never becomes a label: a gallery
+holds both side by side, and whatever shows a guess says so. Where the probability is below `SURE_FROM`, or the photo is
+not familiar as one of clothes (`cbir.familiarity`), the guess is *unsure*. How often guesses are right is measured by
+`train.evaluate_guesses`.
+
+Legend: n photos.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbir.familiarity import Familiarity
+from cbir.features import Features
+from cbir.labels import LABELS
+from cbir.similarity.attributes import AttributeModel
+
+SURE_FROM = 0.8  # least probability of a guess that is shown as one
+UNSURE = "unsure"  # what is shown in place of a less probable guess
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One label of one photo: the most probable class, its probability, and whether that is enough to show it."""
+
+    value: str
+    probability: float
+    is_sure: bool
+
+    @property
+    def shown(self) -> str:
+        """The class, or `UNSURE`."""
+        return self.value if self.is_sure else UNSURE
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """Guesses of all labels of n photos.
+
+    Attributes:
+        values: for each of `LABELS` (n,) str, the most probable class.
+        probabilities: for each of `LABELS` (n,) float32, of these classes.
+        sure: for each of `LABELS` (n,) bool, whether they are probable enough to be shown.
+    """
+
+    values: Mapping[str, np.ndarray]
+    probabilities: Mapping[str, np.ndarray]
+    sure: Mapping[str, np.ndarray]
+
+    def of(self, row: int, label: str) -> Guess:
+        """One label of the photo in a row."""
+        value, probability = str(self.values[label][row]), round(float(self.probabilities[label][row]), 6)
+        return Guess(value, probability, bool(self.sure[label][row]))
+
+    def shown(self, label: str) -> np.ndarray:
+        """(n,) str, the classes, `UNSURE` where they are not probable enough."""
+        return np.where(self.sure[label], self.values[label], UNSURE)
+
+
+def guess_labels(features: Features, attributes: AttributeModel, familiarity: Familiarity | None) -> Guesses:
+    """Guesses what n photos show.
+
+    Args:
+        features: of the photos.
+        attributes: tells type and color.
+        familiarity: tells photos of clothes from others; None to take all for photos of clothes.
+    """
+    posteriors = attributes.posteriors(features)
+    values = {name: np.array(attributes.classes(name))[posteriors[name].argmax(axis=1)] for name in LABELS}
+    probabilities = {name: posteriors[name].max(axis=1) for name in LABELS}
+    is_familiar = True if familiarity is None else familiarity.score(features) >= familiarity.threshold
+    sure = {name: (probabilities[name] >= SURE_FROM) & is_familiar for name in LABELS}
+    return Guesses(values, probabilities, sure)
