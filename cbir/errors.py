@@ -14,7 +14,54 @@ Each message says what was expected, what was given and what to do. Scripts prin
 shows it as `gr.Error`, in the visitor's language. Everything else that is raised is a bug and stays loud.
 """
 
+import re
+import string
 from collections.abc import Iterable, Mapping
+from reprlib import Repr
+
+MAX_QUOTED = 60  # characters of what somebody gave, where a message quotes it
+_MAX_VALUE = 1000  # characters of any value; lists of known names are the longest
+
+
+class _Quoting(Repr):
+    """Quotes a few words of a value, whatever it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 2
+
+    def repr_str(self, x: str, level: int) -> str:
+        """The beginning of a text."""
+        return repr(x if len(x) <= MAX_QUOTED else x[: MAX_QUOTED - 1] + "…")
+
+    def repr_int(self, x: int, level: int) -> str:
+        """A number, or its size: Python writes no number of thousands of digits."""
+        return repr(x) if abs(x) < 10**20 else f"a number of {x.bit_length():,} bits"
+
+    def repr_instance(self, x: object, level: int) -> str:
+        """The beginning of what it calls itself."""
+        text = repr(x)
+        return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"
+
+
+class _Filler(string.Formatter):
+    """As `str.format`, but what `!r` quotes, and every value, is cut to a length that one can read."""
+
+    def convert_field(self, value: object, conversion: str | None) -> object:
+        if conversion == "r":
+            return _QUOTING.repr(value)
+        text = super().convert_field(value, conversion)
+        return text if not isinstance(text, str) or len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
+
+
+_QUOTING, _FILLER = _Quoting(), _Filler()
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")  # breaks lines, or cannot be written
+
+
+def filled(template: str, values: Mapping[str, object]) -> str:
+    """A template with its values: one line, however long or odd the values are."""
+    return _UNSEEN.sub(" ", _FILLER.vformat(template, (), values)) if values else template
 
 
 class Message(str):
@@ -30,7 +77,7 @@ class Message(str):
 
     def __new__(cls, template: str, /, **values: object) -> "Message":
         """Fills the template."""
-        message = super().__new__(cls, template.format(**values) if values else template)
+        message = super().__new__(cls, filled(template, values))
         message.template, message.values = template, values
         return message
 

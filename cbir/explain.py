@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from cbir.errors import BackboneError, CbirError
-from cbir.features import NEAR_DUPLICATE, extract
+from cbir.features import NEAR_DUPLICATE
 from cbir.features.backbone import Box
-from cbir.images import crop_image, load_image
+from cbir.images import load_image
 from cbir.labels import LABELS
 from cbir.search import Crop, Photo, Retriever
 
@@ -106,9 +106,8 @@ def explain(
         row = gallery.row(str(query_id))
         query, picture = gallery.features.take([row]), load_image(gallery.thumbnails[row])
     else:
-        picture = load_image(image)
-        picture = picture if crop is None else crop_image(picture, crop)
-        query = extract([picture], retriever.backbone)
+        picture = retriever.reader.picture(image, crop)
+        query = retriever.reader.features(retriever, image, crop)
     evidence = {}
     if (attributes := retriever.bundle.attributes) is not None:
         of_query, of_item = (attributes.posteriors(features) for features in (query, item))
@@ -132,7 +131,7 @@ def explain(
 
 
 def _heat_map(retriever: Retriever, image: Image.Image, direction: np.ndarray) -> HeatMap:
-    values, box = retriever.backbone.contributions(image, direction)
+    values, box = retriever.reader.contributions(retriever, image, direction)
     return HeatMap(values, box, image)
 
 

@@ -128,8 +128,8 @@ def crop_image(image: Image.Image, crop: Sequence[float]) -> Image.Image:
     if not is_numbers or len(crop) != 4 or not (0 <= crop[0] < crop[2] <= 1 and 0 <= crop[1] < crop[3] <= 1):
         raise ImageError(
             "expected a crop as left, top, right, bottom, fractions with 0 <= left < right <= 1 and "
-            "0 <= top < bottom <= 1, got {crop}",
-            crop=_shortened(repr(crop)),
+            "0 <= top < bottom <= 1, got {crop!r}",
+            crop=crop,
         )
     left, top, right, bottom = crop
     box = (left * image.width, top * image.height, right * image.width, bottom * image.height)

@@ -18,7 +18,7 @@ from cbir.bundle import Bundle, load_bundle_backbone
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
-from cbir.features.backbone import Backbone
+from cbir.features.backbone import Backbone, Box
 from cbir.gallery import Gallery
 from cbir.guesses import Guess, guess_labels
 from cbir.images import crop_image, load_image
@@ -39,7 +39,7 @@ class Query:
     Attributes:
         features: of the q photos.
         rows: (q,) int, each photo's row in the gallery; `OUTSIDE` for a photo from outside.
-        seconds: time taken to extract the features.
+        seconds: time taken to read and embed the photos.
     """
 
     features: Features
@@ -81,7 +81,7 @@ class SearchResult:
         matches: k of them, or all that there are; may be empty.
         method: name of the similarity method.
         task: name of the task that was scored.
-        seconds: time taken from the decoded query to the matches.
+        seconds: time taken from the query to the matches.
         query_id: the gallery item that was the query; None for a photo from outside, or for several.
         options: what the search was asked to do.
         is_confident: whether the best match deserves to be shown as one, see `cbir.familiarity`; true where there are
@@ -126,21 +126,42 @@ def top_k(scores: np.ndarray, id_order: np.ndarray, k: int) -> np.ndarray:
     return order[np.isfinite(scores[order])]
 
 
+class Reader:
+    """What reading and embedding a photo takes, one after another. The app takes turns instead (`cbir.ui.reader`)."""
+
+    def picture(self, photo: Photo, crop: Crop | None = None) -> Image.Image:
+        """Decodes a photo; errors as in `load_image` and `crop_image`."""
+        image = load_image(photo)
+        return image if crop is None else crop_image(image, crop)
+
+    def features(self, retriever: "Retriever", photo: Photo, crop: Crop | None = None) -> Features:
+        """Decodes and embeds one photo; errors as in `picture`."""
+        return extract([self.picture(photo, crop)], retriever.backbone)
+
+    def contributions(
+        self, retriever: "Retriever", image: Image.Image, direction: np.ndarray
+    ) -> tuple[np.ndarray, Box]:
+        """As `Backbone.contributions`."""
+        return retriever.backbone.contributions(image, direction)
+
+
 class Retriever:
     """Searches the gallery of a bundle. Safe to share between threads."""
 
-    def __init__(self, bundle: Bundle, backbone: Backbone | None = None) -> None:
+    def __init__(self, bundle: Bundle, backbone: Backbone | None = None, reader: Reader | None = None) -> None:
         """Binds a bundle to its backbone.
 
         Args:
             bundle: what to search.
             backbone: embeds query photos; None to load the bundle's at the first photo.
+            reader: reads query photos; None for one after another.
 
         Raises:
             BundleError: the backbone is not the one that made the bundle.
         """
         self.bundle = bundle
         self.gallery = _with_guesses(bundle)
+        self.reader = reader or Reader()
         self._backbone = None
         self._codes: dict[Callable, np.ndarray] = {}
         if backbone is not None:
@@ -227,13 +248,11 @@ class Retriever:
         if crop is not None and not sources:
             raise CbirError("expected a photo to crop, got ids alone: give no crop")
         rows = np.array([OUTSIDE] * len(sources) + [self.gallery.row(id) for id in ids])
-        photos = [load_image(source) for source in sources]
-        if crop is not None:
-            photos[0] = crop_image(photos[0], crop)
         start = time.perf_counter()
-        parts = [self.gallery.features.take(rows[len(photos) :])]
-        if photos:
-            parts.insert(0, extract(photos, self.backbone))
+        # One after another: however many there are, no more than one is in memory.
+        crops = [crop] + [None] * len(sources)
+        parts = [self.reader.features(self, source, part) for source, part in zip(sources, crops, strict=False)]
+        parts.append(self.gallery.features.take(rows[len(sources) :]))
         return Query(Features.concatenate(parts), rows, time.perf_counter() - start)
 
     def scores(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> np.ndarray:

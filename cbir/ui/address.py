@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlencode
 
 from cbir.errors import CbirError
 from cbir.options import OPTIONS, Option, SearchOptions
+from cbir.ui.inputs import checked_options
 
 ALSO = "also"  # lists the options that are true
 FLAGS = tuple(option.parameter for option in OPTIONS if option.is_flag)
@@ -38,9 +39,8 @@ class SearchState:
 
     def options(self) -> SearchOptions:
         """The search; its checks raise `CbirError`. Where a control rests the option is not asked for."""
-        return SearchOptions.of(
-            {o.parameter: None if self.values[o.parameter] == o.at_rest else self.values[o.parameter] for o in OPTIONS}
-        )
+        asked = {o.parameter: self.values[o.parameter] for o in OPTIONS if self.values[o.parameter] != o.at_rest}
+        return checked_options(SearchOptions.of(asked))
 
     def query_string(self, start: "SearchState") -> str:
         """The address behind the `?`, without what is as in `start`."""
@@ -93,6 +93,6 @@ def _read(option: Option, texts: list[str]) -> str | float | list[str]:
     if not low <= number <= high:
         raise CbirError(
             "expected {name} from {low} to {high} in the address, got {text!r}",
-            **{"name": option.parameter, "low": low, "high": high, "text": texts[-1][:60]},
+            **{"name": option.parameter, "low": low, "high": high, "text": texts[-1]},
         )
     return int(number) if option.type is int else number

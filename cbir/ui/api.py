@@ -4,6 +4,7 @@ The types below and in `cbir.export` are what `gradio_client`'s `view_api()`, th
 clients read the docstrings too.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,7 +31,15 @@ from cbir.search import Crop, Photo, Retriever, SearchResult
 from cbir.ui.errors import show_errors
 from cbir.ui.fetch import fetch_image
 from cbir.ui.heat import data_uri, overlay
-from cbir.ui.inputs import checked_batch, checked_seed, upload_path
+from cbir.ui.inputs import (
+    checked_batch,
+    checked_ids,
+    checked_names,
+    checked_options,
+    checked_seed,
+    checked_text,
+    upload_path,
+)
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
 
@@ -153,7 +162,7 @@ class Endpoints:
 
     def published(self, name: str) -> Callable[..., Any]:
         """The function that Gradio serves under that name, with the signature and docstring that programs see."""
-        return show_errors(_spelled_out(getattr(self, name), self.retriever))
+        return show_errors(_checked(_spelled_out(getattr(self, name), self.retriever)))
 
     def search(
         self,
@@ -305,7 +314,7 @@ class Endpoints:
         """Picks a picture of the catalogue at random.
 
         Args:
-            seed: a whole number, at least 0; the same one picks the same picture.
+            seed: a whole number of at least 0; the same one picks the same picture.
         """
         gallery = self.retriever.gallery
         item_id = gallery.random_id(checked_seed(seed))
@@ -349,6 +358,27 @@ class Endpoints:
         return path, cast("dict[str, Any]", image).get("orig_name")
 
 
+def _checked(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """An endpoint whose texts and lists are of the annotated types, and not too long, when it is called."""
+    signature = inspect.signature(endpoint)
+
+    @functools.wraps(endpoint)
+    def checked(*args: object, **kwargs: object) -> object:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        for name, value in given.arguments.items():
+            parameter = signature.parameters[name]
+            if value is None and parameter.default is not parameter.empty:  # a program's way to give none
+                given.arguments[name] = parameter.default
+            elif parameter.annotation is str:
+                checked_text(name, value)
+            elif value is not None and parameter.annotation in (list[str], list[str] | None):
+                checked_ids(value) if name == "ids" else checked_names(name, value)
+        return endpoint(*given.args, **given.kwargs)
+
+    return checked
+
+
 def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable[..., Any]:
     """An endpoint with a parameter for each search option in place of its `options`."""
     signature = inspect.signature(endpoint)
@@ -367,7 +397,7 @@ def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable
         given.apply_defaults()
         values = dict(given.arguments)
         asked = SearchOptions.of({option.parameter: values.pop(option.parameter) for option in options})
-        return endpoint(**values, options=asked)
+        return endpoint(**values, options=checked_options(asked))
 
     documented = "".join(f"    {option.parameter}: {_described(option, retriever)}\n" for option in options)
     annotations = {parameter.name: parameter.annotation for parameter in parameters.values()}
@@ -393,7 +423,7 @@ def _described(option: Option, retriever: Retriever) -> str:
 
 
 def _crop(edges: list[float] | None) -> Crop | None:
-    return cast("Crop", tuple(edges)) if edges else None  # whether these are four, `crop_image` says
+    return None if edges is None or edges == [] else cast("Crop", edges)  # whether it is one, `crop_image` says
 
 
 def _heat_map(heat: HeatMap | None) -> HeatMapJson | None:

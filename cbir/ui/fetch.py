@@ -21,7 +21,12 @@ MAX_SECONDS = 10.0  # for all of it, redirects included
 MAX_REDIRECTS = 3
 _CHUNK = 64 * 2**10
 _REDIRECTS = {301, 302, 303, 307, 308}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # leads to IPv4 addresses, private ones included
+# IPv6 addresses that are given out to hosts (RFC 4291, section 2.5.4), and blocks within them for something else, after
+# IANA's registry of special-purpose addresses: protocols (Teredo, benchmarks and newer ones), documentation (twice),
+# 6to4. Python's own list is as old as Python.
+_IPV6_HOSTS = ipaddress.ip_network("2000::/3")
+_IPV6_OTHERS = tuple(map(ipaddress.ip_network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
+_IPV4_OTHERS = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24")))  # protocols; relays of 6to4
 _HEADERS = {"User-Agent": "apparel-cbir", "Accept": "image/*", "Accept-Encoding": "identity"}
 
 
@@ -49,7 +54,7 @@ def fetch_image(url: str) -> bytes:
 def _get(url: str, deadline: float) -> tuple[bytes | None, str]:
     """One request -> content and "", or None and where it redirects to."""
     host, port, is_secure, target = _parsed(url)
-    address = _public_address(host, port)
+    address = _public_address(host, port, deadline)
     try:
         sock = socket.create_connection((address, port), timeout=max(deadline - time.monotonic(), 0.001))
     except OSError as error:
@@ -101,7 +106,7 @@ def _answer(response: http.client.HTTPResponse, url: str) -> tuple[bytes | None,
     if response.status != 200:
         raise ImageError(
             "expected a photo at {url!r}, got status {status}: check the address",
-            **{"url": url[:200], "status": response.status},
+            **{"url": url, "status": response.status},
         )
     content = bytearray()
     while chunk := response.read1(_CHUNK):
@@ -118,40 +123,51 @@ def _answer(response: http.client.HTTPResponse, url: str) -> tuple[bytes | None,
 def _parsed(url: str) -> tuple[str, int, bool, str]:
     """Host, port, whether by TLS, and what to ask for."""
     try:
+        if not isinstance(url, str):
+            raise ValueError
+        url.encode()  # raises where half of a character stands alone
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode() if ":" not in (parts.hostname or "") else parts.hostname
     except ValueError:
         parts, port, host = urlsplit(""), None, ""
     if parts.scheme not in ("http", "https") or not host or parts.username is not None:
-        raise ImageError("expected the address of a photo, http://... or https://..., got {url!r}", url=str(url)[:200])
+        raise ImageError("expected the address of a photo, http://... or https://..., got {url!r}", url=url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     # Only what may stand in a request line, so that nothing can be slipped into the request.
     target = "".join(c if "!" <= c <= "~" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in target)
     return str(host), port or (443 if parts.scheme == "https" else 80), parts.scheme == "https", target
 
 
-def _public_address(host: str, port: int) -> str:
+def _public_address(host: str, port: int, deadline: float) -> str:
     """An address of the host, if all of them are public."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise ImageError("host {host!r} is not known: check the address", host=host[:100]) from None
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = _looked_up(host, port, deadline)
     if not addresses or not all(map(is_public, addresses)):
-        raise ImageError(
-            "expected a public host, got {host!r}, which is private: upload the photo instead", host=host[:100]
-        )
+        raise ImageError("expected a public host, got {host!r}, which is private: upload the photo instead", host=host)
     return addresses[0]
 
 
+def _looked_up(host: str, port: int, deadline: float) -> list[str]:
+    """The addresses of a host. The system's look-up has no limit on time; where it takes longer nobody waits for it."""
+    found: list[str] = []
+
+    def look_up() -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            found.extend(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(max(deadline - time.monotonic(), 0))
+    if not found:
+        raise ImageError("host {host!r} is not known: check the address", host=host)
+    return found
+
+
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, and so does the IPv4 address inside an IPv6 one."""
+    """Whether an IP address belongs to a host on the public internet, also when an IPv6 one holds it."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inside = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inside is not None:
-            return ip.ipv4_mapped is not None and is_public(str(inside))
-        if ip in _NAT64:
-            return False
-    return ip.is_global and not ip.is_multicast
+        if ip.ipv4_mapped is not None:
+            return is_public(str(ip.ipv4_mapped))
+        return ip in _IPV6_HOSTS and ip.is_global and not any(ip in block for block in _IPV6_OTHERS)
+    return ip.is_global and not ip.is_multicast and not any(ip in block for block in _IPV4_OTHERS)

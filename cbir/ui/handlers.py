@@ -23,7 +23,7 @@ from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
 from cbir.ui.address import ALSO, FLAGS, SearchState, flags_of
 from cbir.ui.errors import show_errors
-from cbir.ui.inputs import checked_batch, checked_seed, crop_of, no_photo, upload_path
+from cbir.ui.inputs import checked_batch, checked_names, checked_seed, checked_text, crop_of, no_photo, upload_path
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, picture_url
 
@@ -144,10 +144,12 @@ class Handlers:
         given = {name: values[control] for name, control in self.controls.items() if control in values}
         path = upload_path(given["photo"], self.thumbnails) if given["photo"] else None
         more = [upload_path(file, self.thumbnails) for file in checked_batch(given["more"] or [])]
-        options = {o.parameter: given[o.parameter] for o in OPTIONS if not o.is_flag} | flags_of(given[ALSO] or [])
-        options |= {o.parameter: options[o.parameter] or [] for o in OPTIONS if o.is_list}
+        flags = flags_of(checked_names(ALSO, given[ALSO] or []))
+        options = {o.parameter: given[o.parameter] for o in OPTIONS if not o.is_flag} | flags
+        lists = {o.parameter: checked_names(o.parameter, options[o.parameter] or []) for o in OPTIONS if o.is_list}
         item_id = self.thumbnails.id_at(path) or "" if path else ""
-        return PageState(path, more, SearchState(item_id, given["crop"] or "", options))
+        crop = checked_text("crop", given["crop"] or "")
+        return PageState(path, more, SearchState(item_id, crop, options | lists))
 
     def _values(self, **values: object) -> Values:
         """Values by the names of their controls, as Gradio takes them."""
@@ -197,7 +199,7 @@ class Handlers:
     @show_errors
     def restore(self, request: gr.Request, address: str) -> Values:
         """An address -> photo, no more photos, the controls that it sets, and something new each time."""
-        search = SearchState.from_query_string(address, self.start)
+        search = SearchState.from_query_string(checked_text("address", address), self.start)
         # The page has just loaded, without a search in its address (`page.js` numbers those that it asks for): what the
         # visitor has chosen meanwhile stays.
         if "#" not in address and search == self.start:

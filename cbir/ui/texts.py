@@ -16,7 +16,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from cbir.errors import Message
+from cbir.errors import Message, filled
 from cbir.explain import Evidence
 from cbir.guesses import UNSURE, Guess
 from cbir.report import Estimate, Spread
@@ -79,7 +79,7 @@ class Words:
             return english
         template = LANGUAGES[self.language].get(f"message.{english.template}", english.template)
         values = {name: self._value(name, value) for name, value in english.values.items()}
-        return template.format(**values) if values else template
+        return filled(template, values)
 
     def _value(self, name: str, value: object) -> object:
         """A value of a message; some are messages or words themselves."""

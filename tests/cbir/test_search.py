@@ -35,6 +35,15 @@ def test_both_labels_can_be_asked_for(retriever):
     assert all(m.labels == {"color": "white", "type": "shoes"} for m in result.matches)
 
 
+def test_photos_of_one_query_are_read_one_after_another(toy_bundle, monkeypatch):
+    at_once = []
+    embed = ToyBackbone.embed
+    monkeypatch.setattr(ToyBackbone, "embed", lambda self, images: at_once.append(len(images)) or embed(self, images))
+    query = Retriever(toy_bundle, ToyBackbone()).query([toy_photo("red", "shirt", n) for n in range(3)], crop=None)
+    assert len(query.features) == 3
+    assert at_once == [1, 1, 1]
+
+
 def test_an_item_never_answers_itself(retriever):
     id = "red_shirt/3.png"
     result = retriever.search_by_id(id, SearchOptions(k=1000))

@@ -132,6 +132,15 @@ def test_a_host_that_drips_is_cut_off(host, lenient, monkeypatch):
     assert time.monotonic() - start < 3
 
 
+def test_a_look_up_that_takes_long_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(fetch, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(fetch.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+    start = time.monotonic()
+    with pytest.raises(ImageError, match="not known"):
+        fetch_image("http://example.org/photo.jpg")
+    assert time.monotonic() - start < 1.5
+
+
 @pytest.mark.parametrize(
     "name",
     ["127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::]", "2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]"],
@@ -166,6 +175,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(host, lenient, monk
     [
         *("", "photo.jpg", "/etc/passwd", "file:///etc/passwd", "ftp://example.org/a", "http://", None),
         *("http://me:pw@example.org/a", "http://example.org:99999/", "http://[::1/", "data:image/png;base64,AAAA"),
+        *(7, b"http://example.org/a", ["http://example.org/a"], "http://example.org/\ud800", "http://\udfff.org/a"),
     ],
 )
 def test_what_is_no_address_of_a_photo_is_refused(url):
@@ -182,6 +192,8 @@ def test_what_is_no_address_of_a_photo_is_refused(url):
             *("10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
             *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1"),
             *("::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2"),
+            *("64:ff9b:1::a00:1", "100::1", "100:0:0:1::1", "2001:2::1", "2001:20::1", "2001:db8::1", "3fff::1"),
+            *("5f00::1", "fec0::1", "::127.0.0.1", "4000::1", "2001:1::1", "192.88.99.1", "192.0.0.9", "240.0.0.1"),
         )
     ],
 )
