@@ -78,9 +78,11 @@ class BundleJson(TypedDict):
 
 _TYPES = {option.parameter: list[str] if option.is_list else option.type for option in OPTIONS}
 if TYPE_CHECKING:
-    OptionsJson = dict[str, Any]
+    OptionsJson = ComparedOptionsJson = dict[str, Any]
 else:
     OptionsJson = TypedDict("OptionsJson", _TYPES)  # what the search was asked to do, by the names of the parameters
+    # A comparison takes every method.
+    ComparedOptionsJson = TypedDict("ComparedOptionsJson", {k: v for k, v in _TYPES.items() if k != "method"})
 
 
 class ResultJson(TypedDict):
@@ -126,7 +128,7 @@ class ComparisonJson(TypedDict):
     query_id: str | None
     match: str
     k: int
-    options: OptionsJson
+    options: ComparedOptionsJson
     bundle: BundleJson
     labels: list[LabelsJson]
     judged_by: list[str]

@@ -6,9 +6,10 @@ clients read the docstrings too.
 
 import functools
 import inspect
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast, get_args, get_origin
 
 from gradio import FileData
 
@@ -29,7 +30,6 @@ from cbir.labels import TASKS
 from cbir.options import DEFAULT_OPTIONS, OPTIONS, Option, SearchOptions
 from cbir.search import Crop, Photo, Retriever, SearchResult
 from cbir.ui.errors import show_errors
-from cbir.ui.fetch import fetch_image
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.inputs import (
     checked_batch,
@@ -38,12 +38,20 @@ from cbir.ui.inputs import (
     checked_options,
     checked_seed,
     checked_text,
-    upload_path,
+    photo_at,
+    photo_source,
 )
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
+from cbir.version import API_VERSION
 
-LEFT_OUT = {"compare": ("method",)}  # options that an endpoint does not take: it searches by every method
+# Options that an endpoint takes, where it does not take all: /compare searches by every method.
+TAKEN = {
+    "compare": [option for option in OPTIONS if option.name != "method"],
+    "facets": [option for option in OPTIONS if option.label],
+}
+MAX_SEED = 2**31  # of those that are drawn
+MAX_NAMED = 100  # values of a label that the schema of an endpoint names
 
 
 class FoundJson(MatchJson):
@@ -146,8 +154,9 @@ class MatchChoiceJson(TypedDict):
 
 
 class MethodsJson(TypedDict):
-    """What `method` and `match` may be."""
+    """What `method` and `match` may be, and the version of the endpoints."""
 
+    api_version: str
     default: str
     methods: list[MethodJson]
     match: list[MatchChoiceJson]
@@ -174,7 +183,7 @@ class Endpoints:
         """Finds the garments of the catalogue that look most like the one in a photo.
 
         Args:
-            image: the photo; from Python `gradio_client.handle_file(path)`.
+            image: the photo: an uploaded file (from Python `gradio_client.handle_file(path)`), an address, a data: URI.
             image_url: address of the photo instead, http or https, on a public host.
             options: what to do.
             crop: the part of the photo to search with: left, top, right, bottom as fractions of its width and height.
@@ -207,7 +216,7 @@ class Endpoints:
         """Finds the garments that look most like several pictures at once: scores are the mean over these.
 
         Args:
-            images: photos of one garment, or of several that the result should resemble.
+            images: photos, as in /search, of one garment or of several that the result should resemble.
             ids: ids of pictures of the catalogue to search with as well.
             options: what to do.
 
@@ -215,14 +224,14 @@ class Endpoints:
             The matches, closest first.
         """
         self.retriever.check(options)
-        photos = [upload_path(image, self.thumbnails) for image in checked_batch(images or [])]
+        photos: list[Photo] = [photo_source(image, self.thumbnails)[0] for image in checked_batch(images or [])]
         return self._answer(self.retriever.search(photos, options, ids=ids or []))
 
     def search_many(self, images: list[FileData], options: SearchOptions = DEFAULT_OPTIONS) -> list[BatchItemJson]:
         """Searches with each of several photos by itself.
 
         Args:
-            images: at most 64 photos.
+            images: at most 64 photos, as in /search.
             options: what to do.
 
         Returns:
@@ -238,14 +247,17 @@ class Endpoints:
                 answers.append({"result": None, "error": str(error)})
         return answers
 
-    def facets(self, types: list[str] | None = None, colors: list[str] | None = None) -> FacetsJson:
-        """Counts the pictures of each type and color. Where labels are unknown, guesses count; "unsure" is one of them.
+    def facets(self, options: SearchOptions = DEFAULT_OPTIONS) -> FacetsJson:
+        """Counts the pictures of each type and color: types among pictures of these colors, colors among these types.
+
+        Where labels are unknown, guesses count; "unsure" is one of them.
 
         Args:
-            types: types that are chosen already: colors are counted among these.
-            colors: colors that are chosen already: types are counted among these.
+            options: what to do.
+
+        Returns:
+            How many pictures a search would have to choose from.
         """
-        options = SearchOptions(types=tuple(types or ()), colors=tuple(colors or ()))
         counts, guessed = self.retriever.facets(options), self.retriever.facets(options, guessed=True)
         return cast("FacetsJson", {**counts, "guessed": guessed})
 
@@ -260,7 +272,7 @@ class Endpoints:
         """Searches by every method at once, and tells how far the methods agree with each other and with the labels.
 
         Args:
-            image: the photo; from Python `gradio_client.handle_file(path)`.
+            image: the photo: an uploaded file (from Python `gradio_client.handle_file(path)`), an address, a data: URI.
             image_url: address of the photo instead, http or https, on a public host.
             id: id of a picture of the catalogue to search with instead.
             options: what to do.
@@ -289,10 +301,13 @@ class Endpoints:
 
         Args:
             id: id of the picture that was found.
-            image: the photo that was searched with; from Python `gradio_client.handle_file(path)`.
+            image: the photo that was searched with, as in /search.
             image_url: address of the photo instead, http or https, on a public host.
             query_id: id of the picture of the catalogue that was searched with instead.
             crop: the part of the photo that was searched with: left, top, right, bottom as fractions.
+
+        Returns:
+            The evidence, in words and numbers.
         """
         photo = self._photo(image, image_url)[0] if image or image_url else None
         found = explain(self.retriever, id, photo, query_id=query_id, crop=_crop(crop))
@@ -310,13 +325,17 @@ class Endpoints:
             "is_exact": found.is_exact,
         }
 
-    def random(self, seed: int = 0) -> ItemJson:
+    def random(self, seed: int | None = None) -> ItemJson:
         """Picks a picture of the catalogue at random.
 
         Args:
-            seed: a whole number of at least 0; the same one picks the same picture.
+            seed: a whole number of at least 0; the same one picks the same picture. Without it, one is drawn.
+
+        Returns:
+            The picture, and the seed.
         """
         gallery = self.retriever.gallery
+        seed = secrets.randbelow(MAX_SEED) if seed is None else seed
         item_id = gallery.random_id(checked_seed(seed))
         row = gallery.row(item_id)
         return {
@@ -328,8 +347,13 @@ class Endpoints:
         }
 
     def methods(self) -> MethodsJson:
-        """Lists what `method` and `match` of a search may be, with a line that explains each method."""
+        """Lists what `method` and `match` of a search may be, with a line that explains each method.
+
+        Returns:
+            The methods, the values of `match`, and the version of the endpoints.
+        """
         return {
+            "api_version": API_VERSION,
             "default": self.retriever.bundle.default_method,
             "methods": [
                 {
@@ -352,10 +376,7 @@ class Endpoints:
         """The photo of a call, and what it is called."""
         if image and image_url:
             raise CbirError("expected a photo or its address, got both: give one")
-        if image_url:
-            return fetch_image(image_url), image_url
-        path = upload_path(image, self.thumbnails)
-        return path, cast("dict[str, Any]", image).get("orig_name")
+        return photo_at(image_url, self.thumbnails) if image_url else photo_source(image, self.thumbnails)
 
 
 def _checked(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -370,13 +391,21 @@ def _checked(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             parameter = signature.parameters[name]
             if value is None and parameter.default is not parameter.empty:  # a program's way to give none
                 given.arguments[name] = parameter.default
-            elif parameter.annotation is str:
+            elif _is_text(parameter.annotation):
                 checked_text(name, value)
-            elif value is not None and parameter.annotation in (list[str], list[str] | None):
+            elif value is not None and any(map(_is_names, (parameter.annotation, *get_args(parameter.annotation)))):
                 checked_ids(value) if name == "ids" else checked_names(name, value)
         return endpoint(*given.args, **given.kwargs)
 
     return checked
+
+
+def _is_text(annotation: object) -> bool:
+    return annotation is str or get_origin(annotation) is Literal
+
+
+def _is_names(annotation: object) -> bool:
+    return get_origin(annotation) is list and _is_text(get_args(annotation)[0])
 
 
 def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable[..., Any]:
@@ -384,7 +413,7 @@ def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable
     signature = inspect.signature(endpoint)
     if "options" not in signature.parameters:
         return endpoint
-    options = [option for option in OPTIONS if option.parameter not in LEFT_OUT.get(endpoint.__name__, ())]
+    options = TAKEN.get(endpoint.__name__, OPTIONS)
     parameters = {
         parameter.name: parameter
         for given in signature.parameters.values()
@@ -409,7 +438,10 @@ def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable
 
 
 def _parameter(option: Option, retriever: Retriever) -> inspect.Parameter:
-    type_ = list[str] | None if option.is_list else option.type
+    choices = _choices(option, retriever)
+    type_ = Literal[*choices] if choices else str if option.is_list else option.type  # type: ignore[valid-type]
+    if option.is_list:
+        type_ = list[type_] | None  # type: ignore[valid-type]
     default = retriever.bundle.default_method if option.name == "method" else None if option.is_list else option.default
     return inspect.Parameter(
         option.parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=type_
@@ -417,9 +449,19 @@ def _parameter(option: Option, retriever: Retriever) -> inspect.Parameter:
 
 
 def _described(option: Option, retriever: Retriever) -> str:
-    choices = [m.name for m in retriever.methods] if option.name == "method" else option.choices
-    values = f": {', '.join(choices)}" if choices else ", as /facets lists them" if option.label else ""
+    choices = _choices(option, retriever)
+    values = ", as /facets lists them" if option.label else f": {', '.join(choices)}" if choices else ""
     return f"{option.help}{values}."
+
+
+def _choices(option: Option, retriever: Retriever) -> tuple[str, ...]:
+    """The names that an option may take; none where it takes others, or more than a schema should list."""
+    if option.name == "method":
+        return tuple(method.name for method in retriever.methods)
+    if option.label:
+        names = tuple(retriever.facets()[option.label])
+        return names if len(names) <= MAX_NAMED else ()
+    return option.choices
 
 
 def _crop(edges: list[float] | None) -> Crop | None:

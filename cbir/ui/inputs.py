@@ -1,19 +1,86 @@
 """Reading what a browser or a program sent: it may be anything."""
 
+import base64
+import contextlib
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder
 
 from cbir.errors import CbirError, ImageError
 from cbir.options import SearchOptions
-from cbir.search import Crop
+from cbir.search import Crop, Photo
+from cbir.ui.fetch import MAX_BYTES, fetch_image
 from cbir.ui.limits import MAX_IDS, MAX_K, MAX_NAMES, MAX_PHOTOS, MAX_SEED, MAX_TEXT
-from cbir.ui.thumbnails import Thumbnails
+from cbir.ui.thumbnails import THUMBNAILS, Thumbnails
 
 
 def no_photo() -> ImageError:
     """What to raise where a photo is missing."""
     return ImageError("no photo: upload one, paste one, or press “Random photo” first")
+
+
+def photo_source(payload: object, thumbnails: Thumbnails) -> tuple[Photo, str | None]:
+    """The photo that a program gave.
+
+    Args:
+        payload: a file as Gradio describes it, or one of these texts: an http or https address, a data: URI in base64,
+            the path or the address of an upload.
+        thumbnails: pictures that count as uploaded.
+
+    Returns:
+        What `cbir.images.load_image` takes, and what the photo is called; None where it has no name.
+
+    Raises:
+        ImageError: there is no photo, it is too large, or its address cannot be fetched.
+    """
+    name = payload.get("orig_name") if isinstance(payload, dict) else None
+    given = (payload.get("path") or payload.get("url")) if isinstance(payload, dict) else payload
+    if not isinstance(given, str) or not given:
+        raise no_photo() if not payload else _not_uploaded()
+    if given.startswith("data:"):
+        return _decoded(given), name
+    if given.lower().startswith(("http://", "https://")):
+        return photo_at(given, thumbnails)
+    return upload_path({"path": given}, thumbnails), name or Path(given).name
+
+
+def photo_at(address: str, thumbnails: Thumbnails) -> tuple[Photo, str | None]:
+    """The photo at an address, http or https: of this app, or on a public host; otherwise as `photo_source`."""
+    path = _path_here(address, thumbnails)
+    return (fetch_image(address), address) if path is None else (path, Path(path).name)
+
+
+def _path_here(address: str, thumbnails: Thumbnails) -> str | None:
+    """The path of an upload or a thumbnail that this app has under that address, or None."""
+    try:
+        target = urlsplit(address).path
+    except ValueError:  # not an address
+        return None
+    for prefix, folder in ((f"{API_PREFIX}/file=", ""), (f"/{THUMBNAILS}/", f"{thumbnails.folder}/")):
+        _, found, rest = target.partition(prefix)
+        if found:
+            with contextlib.suppress(ImageError):
+                return upload_path({"path": folder + unquote(rest)}, thumbnails)
+    return None
+
+
+def _decoded(uri: str) -> bytes:
+    """The content of a data: URI."""
+    head, _, content = uri.partition(",")
+    if len(content) > MAX_BYTES * 4 // 3 + 4:
+        raise ImageError(
+            "expected a photo of at most {limit} MB, got more: give a smaller one", limit=MAX_BYTES // 2**20
+        )
+    try:
+        if not head.endswith(";base64"):
+            raise ValueError
+        return base64.b64decode(content, validate=True)
+    except ValueError:
+        raise ImageError(
+            "expected a photo as data:image/jpeg;base64, and its content in base64, got {got!r}", got=uri
+        ) from None
 
 
 def upload_path(payload: object, thumbnails: Thumbnails) -> str:
@@ -135,4 +202,4 @@ def crop_of(text: object) -> Crop | None:
 
 
 def _not_uploaded() -> ImageError:
-    return ImageError("image must be an uploaded file: pass gradio_client.handle_file(path)")
+    return ImageError("image must be an uploaded file (gradio_client.handle_file(path)), an address, or a data: URI")

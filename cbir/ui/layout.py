@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
+from gradio.block_function import BlockFunction
 from gradio.components import Component
+from gradio.components.api_component import Api
 from gradio.routes import App
+from starlette.routing import BaseRoute
 
 from cbir.options import OPTIONS
 from cbir.search import Retriever
@@ -15,6 +18,7 @@ from cbir.ui import views
 from cbir.ui.address import ALSO, NAMES
 from cbir.ui.api import Endpoints
 from cbir.ui.handlers import Handlers
+from cbir.ui.routes import routes
 from cbir.ui.texts import I18N, LANGUAGES, Words
 from cbir.ui.theme import theme
 from cbir.ui.thumbnails import Thumbnails
@@ -36,11 +40,23 @@ SHOW_DETAILS = "() => apparel.chosen()"
 PLACED = ("match", "types", "colors", "method", "k")
 
 
-def build_demo(retriever: Retriever) -> gr.Blocks:
+class Page(gr.Blocks):
+    """The page and the endpoints, and what the server answers beside them."""
+
+    routes: list[BaseRoute]
+
+    async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401
+        """Leaves what programs send as it is: Gradio would fetch the address of a photo, without our limits."""
+        if all(isinstance(block, Api) for block in block_fn.inputs):
+            return inputs
+        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+
+
+def build_demo(retriever: Retriever) -> Page:
     """Builds the page and the endpoints over one retriever."""
     thumbnails = Thumbnails(retriever.gallery)
     handlers = Handlers(retriever, thumbnails)
-    with gr.Blocks(
+    with Page(
         title=Words()("title"),
         fill_width=True,
         analytics_enabled=False,
@@ -52,8 +68,10 @@ def build_demo(retriever: Retriever) -> gr.Blocks:
             gr.api(endpoints.published(searching), **SEARCH_QUEUE)
         for quick in ("facets", "random", "methods"):
             gr.api(endpoints.published(quick), concurrency_limit=None)
+    demo.routes = routes(retriever, thumbnails)
     # Without api_open=False a program could pass the queue and its limits by.
-    return demo.queue(api_open=False, max_size=WAITING_AT_MOST)
+    demo.queue(api_open=False, max_size=WAITING_AT_MOST)
+    return demo
 
 
 def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
@@ -198,11 +216,19 @@ def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> No
     gr.on(cleared, None, None, crop, js="() => ''", api_visibility="private")
 
 
-def launch(demo: gr.Blocks, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 - whatever Gradio takes
+def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 - whatever Gradio takes
     """Starts the server with the app's look and limits, for agents too where `mcp` is installed.
 
     `options` go to `gr.Blocks.launch`.
     """
+    app_kwargs: dict[str, Any] = {"routes": demo.routes}
+    if find_spec("mcp") is not None:
+        from cbir.ui.tools import Tools
+
+        # As Gradio does for its own server of tools.
+        demo.mcp_server_obj = tools = Tools(demo)
+        demo.mcp_server = True
+        app_kwargs["lifespan"] = tools.lifespan
     return demo.launch(
         theme=theme(),
         i18n=I18N,
@@ -212,7 +238,8 @@ def launch(demo: gr.Blocks, **options: Any) -> tuple[App, str, str]:  # noqa: AN
         enable_monitoring=False,
         ssr_mode=False,
         footer_links=["api", "settings"],
-        mcp_server=find_spec("mcp") is not None,
+        mcp_server=False,
+        app_kwargs=app_kwargs,
         **options,
     )
 

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import shutil
 import tempfile
 import weakref
@@ -13,6 +14,8 @@ import gradio as gr
 from cbir.gallery import Gallery
 from cbir.headers import format_of
 from cbir.images import load_image, thumbnail
+
+THUMBNAILS = "thumbnails"  # under which the app serves them
 
 
 def file_url(path: str) -> str:
@@ -32,15 +35,17 @@ def picture_url(path: str) -> str:
 class Thumbnails:
     """A folder that holds the thumbnails and nothing else; it goes with this object.
 
-    Files are named by row, because an id may be any string. Everything in the folder is public.
+    Files are named by the hash of id and content: an id may be any string, and an address that never shows anything
+    else may be cached forever. Everything in the folder is public.
     """
 
     def __init__(self, gallery: Gallery) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cbir-thumbnails-")).resolve()
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._paths: dict[str, str] = {}
-        for row, (item_id, jpeg) in enumerate(zip(gallery.ids.tolist(), gallery.thumbnails, strict=True)):
-            path = self.folder / f"{row:06d}.jpg"
+        for item_id, jpeg in zip(gallery.ids.tolist(), gallery.thumbnails, strict=True):
+            name = hashlib.sha256(item_id.encode(errors="surrogatepass") + b"\0" + jpeg).hexdigest()[:32]
+            path = self.folder / f"{name}.jpg"
             path.write_bytes(jpeg)
             self._paths[item_id] = str(path)
         self._ids = {path: item_id for item_id, path in self._paths.items()}
@@ -52,7 +57,7 @@ class Thumbnails:
 
     def url(self, item_id: str) -> str:
         """Address of the thumbnail, relative to the app's own."""
-        return file_url(self._paths[item_id])
+        return f"{THUMBNAILS}/{Path(self._paths[item_id]).name}"
 
     def id_at(self, path: str) -> str | None:
         """The gallery item whose thumbnail lies there, or None: then it is some other picture."""

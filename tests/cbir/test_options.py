@@ -82,7 +82,8 @@ def test_an_option_that_is_added_reaches_command_line_endpoints_address_and_page
     assert [(name, default) for name, _, default in added] == [
         *[("newest", False), ("spread", 0.0), ("season", "any"), ("sizes", None)]
     ]
-    assert [type["type"] for _, type, _ in added[:3]] == ["boolean", "number", "string"]
+    kinds = [{"type": "boolean"}, {"type": "number"}, {"enum": ["any", "summer", "winter"]}]
+    assert [type for _, type, _ in added[:3]] == kinds
     assert seen["parameters"][-1][0] == "crop"
     assert "    newest: the newest first.\n" in seen["docstring"]
     assert "    season: the season to wear it in: any, summer, winter.\n" in seen["docstring"]

@@ -3,16 +3,19 @@
 import dataclasses
 import inspect
 import io
+import re
 import warnings
 
 import pytest
 from PIL import Image
 
+import cbir
 from cbir.options import SearchOptions
 from cbir.search import Retriever
 from cbir.similarity import Models
 from cbir.ui.api import Endpoints
 from cbir.ui.thumbnails import Thumbnails
+from cbir.version import API_VERSION
 from tests.cbir.ui.test_handlers import page_call
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
@@ -78,11 +81,40 @@ def test_search_answers_with_ranked_matches(client, retriever, photo):
     assert [m["score"] for m in answer["matches"]] == pytest.approx([m.score for m in expected.matches])
 
 
-def test_a_thumbnail_can_be_fetched(client, url, photo):
+def test_a_thumbnail_has_an_address_that_may_be_cached_forever(client, url, retriever, photo):
     match = client.predict(photo, k=1, api_name="/search")["matches"][0]
+    assert re.fullmatch(r"thumbnails/[0-9a-f]{32}\.jpg", match["thumbnail"])  # no path of the server
+    assert Thumbnails(retriever.gallery).url(match["id"]) == match["thumbnail"]  # after a restart, too
     answer = httpx.get(url + match["thumbnail"])
     assert answer.status_code == 200
     assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
+    assert "immutable" in answer.headers["cache-control"]
+    again = httpx.get(url + match["thumbnail"], headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert httpx.get(f"{url}thumbnails/..%2f..%2fetc/hostname").status_code == 404
+    found = client.predict(handle_file(url + match["thumbnail"]), k=1, api_name="/search")  # it can be searched with
+    assert found["matches"][0]["id"] == match["id"]
+
+
+def test_the_server_says_whether_it_is_up_and_what_it_is(url, toy_bundle):
+    assert httpx.get(f"{url}health").json() == {"status": "ok"}
+    version = httpx.get(f"{url}version").json()
+    assert (version["version"], version["api_version"]) == (cbir.__version__, API_VERSION)
+    assert (version["bundle"], version["revision"]) == ("Toy photos", toy_bundle.revision)
+    assert (version["photos"], version["backbone"], version["notice"]) == (108, "toy", None)
+    about = httpx.get(f"{url}gradio_api/openapi.json").json()
+    assert about["info"]["version"] == API_VERSION
+    assert any(path.endswith("/search") for path in about["paths"])
+
+
+def test_names_that_the_bundle_knows_are_listed(client, retriever):
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    for endpoint in ("/search", "/search_by_id", "/search_together", "/search_many"):
+        takes = {p["parameter_name"]: p["type"] for p in named[endpoint]["parameters"]}
+        assert takes["method"]["enum"] == [method.name for method in retriever.methods]
+        assert takes["match"]["enum"] == ["type", "color", "both"]
+        assert takes["types"]["oneOf"][1]["items"]["enum"] == ["pants", "shirt", "shoes"]
+        assert takes["colors"]["oneOf"][1]["items"]["enum"] == ["blue", "red", "white"]
 
 
 def test_search_by_id_leaves_the_query_out(client, toy_bundle):
@@ -163,11 +195,13 @@ def test_a_photo_can_be_given_by_its_address(client, photo, monkeypatch):
         asked.append(url)
         return png(toy_photo("red", "shirt", 99))
 
-    monkeypatch.setattr("cbir.ui.api.fetch_image", fetch)  # itself: tests/test_fetch.py
+    monkeypatch.setattr("cbir.ui.inputs.fetch_image", fetch)  # itself: tests/test_fetch.py
     answer = client.predict(image_url="https://example.org/shirt.jpg", k=3, api_name="/search")
     assert answer["query"] == "https://example.org/shirt.jpg"
     assert answer["matches"] == client.predict(photo, k=3, api_name="/search")["matches"]
-    assert asked == ["https://example.org/shirt.jpg"]
+    address = handle_file("https://example.org/shirt.jpg")  # goes the same way, under the same limits
+    assert client.predict(address, k=3, api_name="/search")["matches"] == answer["matches"]
+    assert asked == ["https://example.org/shirt.jpg"] * 2
 
 
 def test_what_shows_no_clothes_is_said_to(client, tmp_path):
@@ -180,6 +214,9 @@ def test_random_repeats_by_seed(client, toy_bundle):
     assert first == again
     assert first["id"] != other["id"]
     assert first["id"] == toy_bundle.gallery.random_id(3)
+    drawn = [client.predict(api_name="/random") for _ in range(3)]
+    assert len({item["seed"] for item in drawn}) == 3
+    assert client.predict(drawn[0]["seed"], api_name="/random") == drawn[0]
     assert first["labels"] == toy_bundle.gallery.labels_of(toy_bundle.gallery.row(first["id"]))
 
 
@@ -202,6 +239,9 @@ def test_methods_are_those_of_the_bundle(client, retriever):
         ("/search", {"image": None}, "no photo"),
         ("/search", {"image": {"path": "/etc/hostname"}}, "must be an uploaded file"),
         ("/search", {"image": "/etc/hostname"}, "must be an uploaded file"),
+        ("/search", {"image": handle_file("http://127.0.0.1/a.jpg")}, "expected a public host"),
+        ("/search", {"image": "data:image/jpeg;base64,%%"}, "its content in base64, got 'data:image/jpeg;base64,%%'"),
+        ("/search_many", {"images": handle_file("https://example.org/a.jpg")}, "at most 64 photos"),
         ("/search", {"image_url": "https://example.org/a.jpg"}, "got both"),
         ("/search", {"image": None, "image_url": "http://127.0.0.1/a.jpg"}, "expected a public host"),
         ("/search", {"image": None, "image_url": "file:///etc/passwd"}, "expected the address of a photo"),
