@@ -78,7 +78,8 @@ class BundleJson(TypedDict):
 
 _TYPES = {option.parameter: list[str] if option.is_list else option.type for option in OPTIONS}
 if TYPE_CHECKING:
-    OptionsJson = ComparedOptionsJson = dict[str, Any]
+    OptionsJson = dict[str, Any]
+    ComparedOptionsJson = dict[str, Any]
 else:
     OptionsJson = TypedDict("OptionsJson", _TYPES)  # what the search was asked to do, by the names of the parameters
     # A comparison takes every method.

@@ -439,9 +439,8 @@ def _spelled_out(endpoint: Callable[..., Any], retriever: Retriever) -> Callable
 
 def _parameter(option: Option, retriever: Retriever) -> inspect.Parameter:
     choices = _choices(option, retriever)
-    type_ = Literal[*choices] if choices else str if option.is_list else option.type  # type: ignore[valid-type]
-    if option.is_list:
-        type_ = list[type_] | None  # type: ignore[valid-type]
+    named: Any = Literal[*choices] if choices else str
+    type_ = list[named] | None if option.is_list else named if choices else option.type
     default = retriever.bundle.default_method if option.name == "method" else None if option.is_list else option.default
     return inspect.Parameter(
         option.parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=type_

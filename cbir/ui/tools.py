@@ -8,7 +8,7 @@ tool.
 
 import copy
 import json
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import gradio as gr
@@ -43,15 +43,16 @@ class Tools(GradioMCPServer):
 
         async def list_with_answers(request: types.ListToolsRequest) -> types.ServerResult:
             result = await list_tools(request)
-            for tool in result.root.tools:
+            for tool in cast("types.ListToolsResult", result.root).tools:
                 tool.outputSchema = self._answers[tool.name]
                 tool.annotations = types.ToolAnnotations(readOnlyHint=True, openWorldHint=False)
             return result
 
         async def call_with_answer(request: types.CallToolRequest) -> types.ServerResult:
             result = await call_tool(request)
-            if not result.root.isError:
-                result.root.structuredContent = json.loads(result.root.content[0].text)
+            answer = cast("types.CallToolResult", result.root)
+            if not answer.isError:
+                answer.structuredContent = json.loads(cast("types.TextContent", answer.content[0]).text)
             return result
 
         server.request_handlers[types.ListToolsRequest] = list_with_answers
@@ -70,7 +71,7 @@ class Tools(GradioMCPServer):
         """Leaves photos as they are given: the endpoints read them."""
         return value
 
-    def postprocess_output_data(self, data: Any, root_url: str) -> list[types.TextContent]:  # noqa: ANN401
+    def postprocess_output_data(self, data: Any, root_url: str) -> list[types.TextContent | types.ImageContent]:  # noqa: ANN401
         """The answer of an endpoint as JSON, an object in any case; addresses of pictures become absolute."""
         (answer,) = data
         answer = answer if isinstance(answer, dict) else {"result": answer}
@@ -78,7 +79,7 @@ class Tools(GradioMCPServer):
         return [types.TextContent(type="text", text=text)]
 
     def _endpoint(self, tool_name: str) -> Schema:
-        return self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]]
+        return cast("Schema", self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]])
 
 
 def _input_schema(schema: Schema) -> Schema:
