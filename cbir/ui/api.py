@@ -50,7 +50,7 @@ TAKEN = {
     "compare": [option for option in OPTIONS if option.name != "method"],
     "facets": [option for option in OPTIONS if option.label],
 }
-MAX_SEED = 2**31  # of those that are drawn
+DRAWN_BELOW = 2**31  # seeds that the server draws
 MAX_NAMED = 100  # values of a label that the schema of an endpoint names
 
 
@@ -335,7 +335,7 @@ class Endpoints:
             The picture, and the seed.
         """
         gallery = self.retriever.gallery
-        seed = secrets.randbelow(MAX_SEED) if seed is None else seed
+        seed = secrets.randbelow(DRAWN_BELOW) if seed is None else seed
         item_id = gallery.random_id(checked_seed(seed))
         row = gallery.row(item_id)
         return {
