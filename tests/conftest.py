@@ -111,14 +111,21 @@ class ToyBackbone:
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
         """(n, 64) float32."""
-        self.n_embedded += len(images)
+        return self.forward(self.prepare(images)) if images else np.empty((0, self.dim), np.float32)
+
+    def prepare(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """(n, 8, 8, 3) float32."""
+        return np.stack([np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32) for image in images])
+
+    def forward(self, batch: np.ndarray) -> np.ndarray:
+        """(n, 8, 8, 3) -> (n, 64) float32."""
+        self.n_embedded += len(batch)
         rows = []
-        for image in images:
-            pixels = np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32)
+        for pixels in batch:
             ground = np.median(pixels.reshape(-1, 3), axis=0)
             distance = np.abs(pixels - ground).mean(axis=2).ravel()
             rows.append(distance - distance.mean())
-        return np.array(rows, np.float32).reshape(-1, self.dim)
+        return np.array(rows, np.float32)
 
     def contributions(self, image: Image.Image, direction: np.ndarray) -> tuple[np.ndarray, Box]:
         """As `Backbone.contributions`."""

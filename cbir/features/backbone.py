@@ -4,13 +4,18 @@ A backbone is an ImageNet network without its classifier. Its preprocessing is t
 weights; its weights are loaded strictly, so that no layer is ever left at random. torch and timm are imported when a
 backbone is loaded, not when this module is: searching by a catalogue item needs neither.
 
-Legend: n images, d numbers in an embedding, h x w cells in a feature map.
+A backbone runs on CUDA where torch finds it. On a processor with bfloat16 units it computes in bfloat16 if its entry
+says that this changes no figure (docs/scale.md); `$CBIR_PRECISION` chooses instead: float32 or bfloat16. Features made
+either way compare with each other.
+
+Legend: n images, d numbers in an embedding, h x w cells in a feature map, s pixels a side.
 """
 
 import copy
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from PIL import Image
 
-from cbir.errors import BackboneError, UnknownNameError
+from cbir.errors import BackboneError, CbirError, UnknownNameError
 from cbir.features.color_network import ColorNetwork
+from cbir.features.network import make_faster
 from cbir.features.weights import (
     WeightsInfo,
     hub_weights_cached,
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of a photo's width and height
 
 BATCH_SIZE = 32
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class BackboneSpec:
             that grid instead. Then only the convolutions' weights are needed.
         read_weights: returns where the default weights came from, and the weights; None for the file that timm
             names on the Hub.
+        bfloat16: whether figures hold their third digit when it computes in bfloat16.
     """
 
     name: str
@@ -61,13 +69,14 @@ class BackboneSpec:
     licence: str | None
     conv_grid: tuple[int, int] | None = None
     read_weights: Callable[[], tuple[WeightsInfo, "StateDict"]] | None = None
+    bfloat16: bool = False
 
 
 BACKBONES: dict[str, BackboneSpec] = {
     spec.name: spec
     for spec in (
-        BackboneSpec("vgg16", "vgg16.tv_in1k", "BSD-3-Clause"),
-        BackboneSpec("vgg16-conv", "vgg16.tv_in1k", "BSD-3-Clause", conv_grid=(2, 4)),
+        BackboneSpec("vgg16", "vgg16.tv_in1k", "BSD-3-Clause", bfloat16=True),
+        BackboneSpec("vgg16-conv", "vgg16.tv_in1k", "BSD-3-Clause", conv_grid=(2, 4), bfloat16=True),
         BackboneSpec(
             "efficientnet-lite0",
             "tf_efficientnet_lite0.in1k",
@@ -134,6 +143,8 @@ class Backbone:
             equal.
         color_network: goes along with it; None where there is none.
         network: the torch module, without a classifier, in evaluation mode.
+        device: where it computes: "cuda" or "cpu".
+        precision: in which it computes: "float32" or "bfloat16".
         preprocessing: "input_size" [3, s, s], "mean" and "std" of channels in 0..1, "interpolation" and "crop_pct".
     """
 
@@ -165,7 +176,6 @@ class Backbone:
         self.name = spec.name
         self._spec = spec
         self._weights = weights
-        self.network = network.eval().to(memory_format=torch.channels_last)
         config = timm.data.resolve_data_config({}, model=network)
         self.preprocessing = {
             "input_size": list(config["input_size"]),
@@ -175,9 +185,18 @@ class Backbone:
             "std": list(config["std"]),
         }
         self._transform = timm.data.create_transform(**config)
-        self.dim = self.embed([Image.new("RGB", (64, 64))]).shape[1]
         self.color_network: ColorNetwork | None = None
-        self.fingerprint = self._weights_fingerprint = self._fingerprint(module)
+        self.fingerprint = self._weights_fingerprint = self._fingerprint(module)  # of the weights as they came
+        # Where GPUs are lent by the call, torch says that there is one all the time.
+        has_gpu = torch.cuda.is_available() and "SPACES_ZERO_GPU" not in os.environ
+        self.precision = _precision(spec, has_gpu)
+        network = make_faster(network.eval().requires_grad_(False), self.preprocessing["input_size"])
+        self.network = network.to(self._dtype, memory_format=torch.channels_last)
+        self.device = "cpu"
+        if has_gpu:
+            self.device = "cuda"
+            self.network.to(self.device)
+        self.dim = self.forward(self.prepare([Image.new("RGB", (64, 64))])).shape[1]
 
     def with_color_network(self, color_network: ColorNetwork | None) -> Self:
         """The same backbone, its weights shared, and a color network beside it in place of any that it had."""
@@ -189,6 +208,13 @@ class Backbone:
             other.fingerprint = hashlib.sha256(both.encode()).hexdigest()
         return other
 
+    def on(self, device: str) -> Self:
+        """The same backbone with a copy of its network on "cpu" or "cuda", where it computes."""
+        other = copy.copy(self)
+        other.network = copy.deepcopy(self.network).to(device)
+        other.device = device
+        return other
+
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Embeds photos.
 
@@ -198,17 +224,21 @@ class Backbone:
         Returns:
             (n, d) float32, raw: normalising belongs to the similarity method.
         """
+        parts = [np.empty((0, self.dim), np.float32)] if not images else []
+        for start in range(0, len(images), BATCH_SIZE):
+            parts.append(self.forward(self.prepare(images[start : start + BATCH_SIZE])))
+        return np.concatenate(parts)
+
+    def prepare(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """At least one RGB image as the network takes it: (n, 3, s, s) float32. Threads may prepare side by side."""
+        return np.stack([self._transform(image).numpy() for image in images])
+
+    def forward(self, batch: np.ndarray) -> np.ndarray:
+        """Embeds what `prepare` gave, at once: (n, 3, s, s) float32 -> (n, d) float32."""
         import torch
 
-        if not images:
-            return np.empty((0, self.dim), np.float32)
-        rows = []
         with torch.inference_mode():
-            for start in range(0, len(images), BATCH_SIZE):
-                batch = torch.stack([self._transform(image) for image in images[start : start + BATCH_SIZE]])
-                maps = self.network.forward_features(batch.to(memory_format=torch.channels_last))
-                rows.append(self._pool(maps).float().numpy())
-        return np.concatenate(rows)
+            return self._pool(self._maps(batch)).float().cpu().numpy()
 
     def contributions(self, image: Image.Image, direction: np.ndarray) -> tuple[np.ndarray, Box]:
         """What each region of a photo adds to the dot product of its embedding and a direction.
@@ -232,15 +262,15 @@ class Backbone:
         import torch
 
         with torch.enable_grad():
-            batch = self._transform(image)[None]
             with torch.no_grad():
-                maps = self.network.forward_features(batch.to(memory_format=torch.channels_last))
+                maps = self._maps(self.prepare([image]))
             if maps.ndim != 4:
                 raise BackboneError(f"{self.name} has no feature map: regions cannot be told apart")
-            maps.requires_grad_()
-            product = self._pool(maps)[0] @ torch.from_numpy(np.ascontiguousarray(direction, np.float32))
+            maps = maps.float().requires_grad_()
+            along = torch.from_numpy(np.ascontiguousarray(direction, np.float32)).to(self.device)
+            product = self._pool(maps.to(self._dtype))[0].float() @ along
             (gradient,) = torch.autograd.grad(product, maps)
-        return (maps * gradient)[0].sum(dim=0).detach().numpy(), self._covered(image)
+        return (maps * gradient)[0].sum(dim=0).detach().cpu().numpy(), self._covered(image)
 
     def _covered(self, image: Image.Image) -> Box:
         """The part of a photo that is left when timm has resized its shorter side and cropped the centre."""
@@ -262,6 +292,19 @@ class Backbone:
             color_network=self.color_network.fingerprint if self.color_network else None,
         )
 
+    @property
+    def _dtype(self) -> "torch.dtype":
+        import torch
+
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    def _maps(self, batch: np.ndarray) -> "torch.Tensor":
+        """(n, 3, s, s) images -> (n, c, h, w) feature maps, where and as the network computes."""
+        import torch
+
+        images = torch.from_numpy(batch).to(self.device, self._dtype, memory_format=torch.channels_last)
+        return self.network.forward_features(images)
+
     def _pool(self, maps: "torch.Tensor") -> "torch.Tensor":
         """(n, c, h, w) feature maps -> (n, d) embeddings."""
         import torch
@@ -277,6 +320,23 @@ class Backbone:
             digest.update(key.encode())
             digest.update(value.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _precision(spec: BackboneSpec, has_gpu: bool) -> str:
+    """What `$CBIR_PRECISION` says; else bfloat16 where it changes no figure and the processor has units for it.
+
+    Raises:
+        CbirError: it says something else.
+    """
+    import torch
+
+    chosen = os.environ.get("CBIR_PRECISION", "auto")
+    if chosen not in PRECISIONS:
+        raise CbirError(f"expected CBIR_PRECISION to be one of {', '.join(PRECISIONS)}, got {chosen!r}")
+    if chosen != "auto":
+        return chosen
+    units = {} if has_gpu else torch.cpu.get_capabilities()
+    return "bfloat16" if spec.bfloat16 and (units.get("avx512_bf16") or units.get("amx_bf16")) else "float32"
 
 
 def load_backbone(name: str, weights: str | Path | None = None, revision: str | None = None) -> Backbone:

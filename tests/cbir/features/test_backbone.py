@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir.errors import BackboneError, UnknownNameError
+from cbir.errors import BackboneError, CbirError, UnknownNameError
 from cbir.features.backbone import BACKBONES, WeightsInfo, load_backbone, weights_at_hand
 from samples.drawing.draw import draw
 from tests.conftest import SHARED, toy_photo
@@ -22,6 +22,13 @@ def lite0():
 @pytest.fixture(scope="module")
 def lite2():
     return load_backbone("efficientnet-lite2")
+
+
+@pytest.fixture(scope="module")
+def vgg16(vgg16_weights):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CBIR_PRECISION", "float32")
+        return load_backbone("vgg16", vgg16_weights)
 
 
 def without(path, prefix, folder):
@@ -158,3 +165,81 @@ def test_every_entry_names_a_timm_model():
     timm = import_timm()
     for spec in BACKBONES.values():
         assert timm.is_model(spec.timm_id.split(".")[0])
+
+
+def eager(backbone, photos):
+    """What timm's own network gives, layer by layer, in float32."""
+    import torch
+
+    from cbir.features.weights import import_timm
+
+    spec = BACKBONES[backbone.name]
+    network = import_timm().create_model(spec.timm_id, num_classes=0).eval()
+    state = spec.read_weights()[1] if spec.read_weights else backbone.state
+    network.load_state_dict({k: v for k, v in state.items() if not k.startswith(("classifier", "head"))}, strict=False)
+    with torch.inference_mode():
+        return network(torch.from_numpy(backbone.prepare(photos))).numpy()
+
+
+def test_rearranged_layers_give_the_same_numbers(lite2, vgg16, vgg16_weights):
+    from safetensors.torch import load_file
+
+    vgg16.state = {name: tensor.float() for name, tensor in load_file(vgg16_weights).items()}
+    photos = [toy_photo("red", "shirt", 1), toy_photo("blue", "pants", 2)]
+    for backbone in (lite2, vgg16):
+        expected = eager(backbone, photos)
+        np.testing.assert_allclose(backbone.embed(photos), expected, atol=1e-4 * np.abs(expected).max())
+        for number, photo in enumerate(photos):  # one by one as in a batch
+            np.testing.assert_allclose(backbone.embed([photo])[0], expected[number], atol=1e-4 * expected.max())
+
+
+def test_layers_that_are_called_in_another_order_stay_as_they_were():
+    """A batch normalisation listed behind a convolution, but called before it, is not folded into it."""
+    import torch
+
+    from cbir.features.network import make_faster
+
+    class Crossed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 3, 1)
+            self.norm = torch.nn.BatchNorm2d(3)
+            self.norm.running_mean += 1
+
+        def forward_features(self, x):
+            return self.conv(self.norm(x)).abs()
+
+    network = Crossed().eval()
+    assert make_faster(network, [3, 8, 8]) is network
+
+
+def test_bfloat16_gives_features_that_compare_with_those_of_float32(vgg16_weights, monkeypatch):
+    photos = [toy_photo("red", "shirt", 1), toy_photo("blue", "pants", 2)]
+    monkeypatch.setenv("CBIR_PRECISION", "float32")
+    exact = load_backbone("vgg16-conv", vgg16_weights)
+    monkeypatch.setenv("CBIR_PRECISION", "bfloat16")
+    short = load_backbone("vgg16-conv", vgg16_weights)
+    assert (exact.precision, short.precision) == ("float32", "bfloat16")
+    assert exact.fingerprint == short.fingerprint
+    left, right = exact.embed(photos), short.embed(photos)
+    assert right.dtype == np.float32
+    cosine = (left * right).sum(axis=1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+    assert (cosine > 0.999).all()
+    assert (left != right).any()
+    direction = left[0] / np.linalg.norm(left[0])
+    regions, covered = short.contributions(photos[0], direction)
+    assert regions.sum() == pytest.approx(right[0] @ direction, rel=0.01)
+    assert covered == exact.contributions(photos[0], direction)[1]
+
+
+def test_a_copy_on_another_device_embeds_alike(lite0):
+    photos = [toy_photo("red", "shirt", 1)]
+    other = lite0.on("cpu")
+    assert other.network is not lite0.network
+    np.testing.assert_array_equal(other.embed(photos), lite0.embed(photos))
+
+
+def test_an_unknown_precision_is_refused(vgg16_weights, monkeypatch):
+    monkeypatch.setenv("CBIR_PRECISION", "float16")
+    with pytest.raises(CbirError, match="CBIR_PRECISION to be one of auto, float32, bfloat16, got 'float16'"):
+        load_backbone("vgg16-conv", vgg16_weights)
