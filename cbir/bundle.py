@@ -9,16 +9,18 @@
     <method>.<task>.onnx  the forests
     report.json           how good the methods are (train.evaluate); may be absent
 
-Nothing here runs code when it is loaded. Loading checks the schema version, then sizes and hashes, then shapes, and
-says which check failed.
+Nothing here runs code when it is loaded. A bundle may come from a stranger: loading checks the schema version, then
+sizes and hashes, then every type, number and shape (`cbir.storage`) and every graph (`cbir.graphs`), lets each method
+score a few photos, and says which check failed. Names of files follow from the parts that this software knows.
 """
 
 import hashlib
 import json
 import platform
+import re
 import shutil
 import tempfile
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -29,7 +31,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from cbir import hub
@@ -40,9 +42,11 @@ from cbir.features.backbone import Backbone, BackboneInfo, load_backbone
 from cbir.features.color_descriptor import COLOR_DIM, COLOR_VERSION
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
-from cbir.labels import LABELS
+from cbir.graphs import open_forest
+from cbir.labels import LABELS, POOLED, TASKS
 from cbir.map import GalleryMap
 from cbir.report import Report
+from cbir.report_tables import report_tables
 from cbir.similarity import SIMILARITIES, Models, Similarity
 from cbir.similarity.attributes import AttributeModel
 from cbir.storage import Flat, build, flatten
@@ -57,7 +61,9 @@ FEATURES = "features.safetensors"
 MODELS = "models.safetensors"
 COLOR_NETWORK = "color_network.onnx"
 REPORT = "report.json"
-_COLOR_DESCRIPTOR = {"version": COLOR_VERSION, "dim": COLOR_DIM}
+MAX_JSON = 64 * 2**20  # bytes of the manifest, and of the report
+MAX_THUMBNAIL = 256 * 2**10  # bytes
+MAX_COLUMN = 2**30  # bytes of one column of texts, in memory
 _LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetensors", "pillow")
 # Parts of a bundle that are stored as they are annotated: name in the files -> type.
 _PARTS: dict[str, type] = {
@@ -66,6 +72,49 @@ _PARTS: dict[str, type] = {
     "familiarity": Familiarity,
     "map": GalleryMap,
 }
+_GALLERY = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("id", *LABELS, "split")),
+        pa.field("thumbnail", pa.binary()),
+    ]
+)
+_GRAPH = re.compile(rf"({'|'.join(_PARTS)})\.[a-z_]+\.onnx")
+
+
+@dataclass(frozen=True)
+class _ColorDescriptor:
+    """Which descriptor of colors the features hold."""
+
+    version: int
+    dim: int
+
+
+_COLOR_DESCRIPTOR = _ColorDescriptor(COLOR_VERSION, COLOR_DIM)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a manifest file holds besides the fields of `Manifest`.
+
+    Attributes:
+        color_descriptor: of the features.
+        parts: what is neither array nor graph of each part, by its name in `_PARTS`.
+        libraries: versions of what wrote it.
+        files: all others, by name.
+    """
+
+    color_descriptor: _ColorDescriptor
+    parts: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    files: Mapping[str, _File]
 
 
 @dataclass(frozen=True)
@@ -220,16 +269,17 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
         }
         _write_files(bundle, parts, new)
         made = replace(bundle.manifest, created=bundle.manifest.created or _now(), version=__version__)
+        contents = _Contents(
+            _COLOR_DESCRIPTOR,
+            parts={name: flat.json for name, flat in parts.items()},
+            libraries={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
+            files={path.name: _File(_sha256(path), path.stat().st_size) for path in sorted(new.iterdir())},
+        )
         manifest = {
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,
             **flatten(made).json,
-            "color_descriptor": _COLOR_DESCRIPTOR,
-            "parts": {name: flat.json for name, flat in parts.items()},
-            "libraries": {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
-            "files": {
-                path.name: {"sha256": _sha256(path), "bytes": path.stat().st_size} for path in sorted(new.iterdir())
-            },
+            **flatten(contents).json,
         }
         (new / MANIFEST).write_bytes(_manifest_bytes(manifest))
         if folder.exists():
@@ -288,30 +338,36 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
 
 def _load(folder: Path, repo: str | None = None) -> Bundle:
     """Loads a folder; one of the Hub's cache, where `repo` is given, is named after the commit."""
-    manifest = _read_manifest(folder)
-    _check_files(folder, manifest)
+    json_, contents = _read_manifest(folder)
+    _check_files(folder, contents)
     try:
-        gallery = _read_gallery(folder)
-        parts = _read_parts(folder, manifest["parts"], manifest["files"])
-        made = build(Manifest, manifest)
-        report = _read_report(folder) if REPORT in manifest["files"] else None
-        graph = (folder / COLOR_NETWORK).read_bytes() if COLOR_NETWORK in manifest["files"] else None
-    except (pa.ArrowException, SafetensorError, KeyError, ValueError, OSError) as error:
+        made = build(Manifest, json_)
+        parts = _read_parts(folder, contents)
+        gallery = _read_gallery(folder, _read_features(folder))
+        report = _read_report(folder) if REPORT in contents.files else None
+        graph = (folder / COLOR_NETWORK).read_bytes() if COLOR_NETWORK in contents.files else None
+        color_network = ColorNetwork(graph) if graph is not None else None
+        _check_features(contents.color_descriptor, made, gallery, color_network)
+        bundle = Bundle(
+            gallery,
+            Models(parts.pop("attributes", None), {m: parts.pop(m) for m in SIMILARITIES if m in parts}),
+            made,
+            **parts,
+            report=report,
+            color_network=color_network,
+            repo=repo,
+            loaded_revision=folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}",
+        )
+        _check_that_it_scores(bundle)
+        if report is not None:
+            _check_report(report, gallery)
+    except BundleError as error:
+        raise BundleError(f"bundle {folder}: {error}") from error
+    except (pa.ArrowException, SafetensorError, KeyError, ValueError, OSError, OverflowError, RecursionError) as error:
         raise BundleError(
-            f"bundle {folder} cannot be read ({type(error).__name__}: {error}): build it again"
+            f"bundle {folder} cannot be read ({type(error).__name__}: {_short(error)}): build it again"
         ) from error
-    color_network = ColorNetwork(graph) if graph else None
-    _check_features(folder, manifest["color_descriptor"], made, gallery, color_network)
-    return Bundle(
-        gallery,
-        Models(parts.pop("attributes", None), {m: parts.pop(m) for m in SIMILARITIES if m in parts}),
-        made,
-        **parts,
-        report=report,
-        color_network=color_network,
-        repo=repo,
-        loaded_revision=folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}",
-    )
+    return bundle
 
 
 def load_bundle_backbone(bundle: Bundle, weights: str | Path | None = None) -> Backbone:
@@ -336,9 +392,9 @@ def bundle_files(folder: str | Path) -> dict[str, Path]:
         BundleError: it is missing or damaged; the message says which check failed.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
-    _check_files(folder, manifest)
-    return {name: folder / name for name in (MANIFEST, *_needed_files(manifest))}
+    _, contents = _read_manifest(folder)
+    _check_files(folder, contents)
+    return {name: folder / name for name in (MANIFEST, *_needed_files(contents))}
 
 
 def manifest_with_licence(folder: str | Path, licence: str) -> bytes:
@@ -359,13 +415,13 @@ def _download(repo: str, revision: str | None) -> Path:
             return cached.parent
     folder = hub.download(repo, [MANIFEST], revision)[0].parent
     # The snapshot's folder is named after the commit: a branch that moves meanwhile cannot mix two bundles.
-    hub.download(repo, _needed_files(_read_manifest(folder)), folder.name)
+    hub.download(repo, _needed_files(_read_manifest(folder)[1]), folder.name)
     return folder
 
 
 def _is_complete(folder: Path) -> bool:
     try:
-        return all((folder / name).is_file() for name in _needed_files(_read_manifest(folder)))
+        return all((folder / name).is_file() for name in _needed_files(_read_manifest(folder)[1]))
     except BundleError:
         return False
 
@@ -391,13 +447,9 @@ def _parts(bundle: Bundle) -> dict[str, object]:
 
 def _write_files(bundle: Bundle, parts: Mapping[str, Flat], folder: Path) -> None:
     gallery = bundle.gallery
+    columns = {"id": gallery.ids, **gallery.labels, "split": gallery.splits}
     table = pa.table(
-        {
-            "id": pa.array(gallery.ids.tolist(), pa.string()),
-            **{name: pa.array(gallery.labels[name].tolist(), pa.string()) for name in LABELS},
-            "split": pa.array(gallery.splits.tolist(), pa.string()),
-            "thumbnail": pa.array(gallery.thumbnails, pa.binary()),
-        }
+        {**{name: column.tolist() for name, column in columns.items()}, "thumbnail": gallery.thumbnails}, _GALLERY
     )
     pq.write_table(table, folder / GALLERY)
     features = {part.name: getattr(gallery.features, part.name) for part in fields(Features)}
@@ -432,117 +484,243 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> tuple[dict[str, Any], _Contents]:
+    """The manifest of a bundle of this version: all of it, and what it says of the other files."""
     manifest = _read_any_manifest(folder)
     if manifest.get("schema_version") != SCHEMA_VERSION:
-        version = manifest.get("schema_version")
+        version = _short(manifest.get("schema_version"))
         raise BundleError(f"bundle {folder} has schema version {version}, expected {SCHEMA_VERSION}: build it again")
-    missing = [key for key in ("backbone", "color_descriptor", "dataset", "parts", "files") if key not in manifest]
-    if missing:
-        raise BundleError(f"{folder / MANIFEST} lacks {', '.join(missing)}: build the bundle again")
-    return manifest
+    try:
+        return manifest, build(_Contents, manifest)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{folder / MANIFEST} is damaged ({error}): build the bundle again") from None
 
 
 def _read_any_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a bundle of any version."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = _read_json(path)
     except FileNotFoundError:
         raise BundleError(f"no bundle at {folder}: expected a folder with a {MANIFEST}") from None
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): build or download the bundle again") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} cannot be read ({_short(error)}): build or download the bundle again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{path} is not the manifest of a bundle: expected format {FORMAT!r}")
     return manifest
 
 
-def _needed_files(manifest: dict[str, Any]) -> list[str]:
-    """Names of the files that the app needs, besides the manifest."""
-    listed = set(manifest["files"])
-    graphs = {name for name in listed if name.endswith(".onnx") and name.partition(".")[0] in _PARTS}
-    return sorted({GALLERY, FEATURES, MODELS} | graphs | ({REPORT, COLOR_NETWORK} & listed))
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def refuse(constant: str) -> None:
+        raise ValueError(f"holds {constant}, which is no finite number")
+
+    if (size := path.stat().st_size) > MAX_JSON:
+        raise ValueError(f"has {size} bytes, expected at most {MAX_JSON}")
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
-def _check_files(folder: Path, manifest: dict[str, Any]) -> None:
-    needed = _needed_files(manifest)
-    unlisted = set(needed) - set(manifest["files"])
+def _needed_files(contents: _Contents) -> list[str]:
+    """Names of the files that the app needs, besides the manifest; none but those that follow from `_PARTS`."""
+    graphs = {name for name in contents.files if _GRAPH.fullmatch(name)}
+    return sorted({GALLERY, FEATURES, MODELS} | graphs | ({REPORT, COLOR_NETWORK} & set(contents.files)))
+
+
+def _check_files(folder: Path, contents: _Contents) -> None:
+    needed = _needed_files(contents)
+    unlisted = set(needed) - set(contents.files)
     if unlisted:
         raise BundleError(f"the manifest of {folder} does not list {', '.join(sorted(unlisted))}: build it again")
     for name in needed:
-        path, expected = folder / name, manifest["files"][name]
+        path, expected = folder / name, contents.files[name]
         if not path.is_file():
             raise BundleError(f"bundle {folder} lacks the file {name}: build or download it again")
         size = path.stat().st_size
-        if size != expected["bytes"]:
-            raise BundleError(f"{path} has {size} bytes, expected {expected['bytes']}: build or download it again")
-        if _sha256(path) != expected["sha256"]:
+        if size != expected.bytes:
+            raise BundleError(f"{path} has {size} bytes, expected {expected.bytes}: build or download it again")
+        if _sha256(path) != expected.sha256:
             raise BundleError(f"{path} is damaged (its sha256 differs): build or download it again")
 
 
-def _read_gallery(folder: Path) -> Gallery:
-    table = pq.read_table(folder / GALLERY)
-    strings = {name: np.array(table[name].to_pylist(), dtype=str) for name in ("id", "split", *LABELS)}
-    return Gallery(
-        strings["id"],
-        {name: strings[name] for name in LABELS},
-        Features(**{name: array.astype(np.float32) for name, array in load_file(folder / FEATURES).items()}),
-        table["thumbnail"].to_pylist(),
-        strings["split"],
-    )
+def _read_arrays(path: Path, kinds: Container[str]) -> dict[str, np.ndarray]:
+    with safe_open(path, "numpy") as file:
+        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            if (kind := file.get_slice(name).get_dtype()) not in kinds:
+                raise BundleError(f"{path.name} holds {name[:200]} as {kind}, expected {kinds}: build it again")
+    return load_file(path)
+
+
+def _read_features(folder: Path) -> Features:
+    arrays = _read_arrays(folder / FEATURES, ("F16",))
+    names = {part.name for part in fields(Features)}
+    if not {"embedding", "color"} <= set(arrays) <= names:
+        raise BundleError(f"{FEATURES} holds {_names(arrays)}, expected {_names(names)}: build it again")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise BundleError(f"{FEATURES} holds numbers in {name} that are not finite: build it again")
+    try:
+        return Features(**{name: array.astype(np.float32) for name, array in arrays.items()})
+    except ValueError as error:
+        raise BundleError(f"{FEATURES}: {error}") from error
+
+
+def _read_gallery(folder: Path, features: Features) -> Gallery:
+    path = folder / GALLERY
+    if not (schema := pq.read_schema(path)).equals(_GALLERY):
+        raise BundleError(f"{GALLERY} has the columns {_columns(schema)}, expected {_columns(_GALLERY)}")
+    # A small file may stand for much: what is repeated is stored once, and stays so in memory.
+    file = pq.ParquetFile(path, read_dictionary=_GALLERY.names)
+    about = file.metadata
+    if about.num_rows != len(features):
+        raise BundleError(f"{GALLERY} has {about.num_rows} rows, but there are features of {len(features)}")
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    packed = {group.column(i).compression for group in groups for i in range(group.num_columns)}
+    if not packed <= {"SNAPPY", "UNCOMPRESSED"}:  # others make a thousand bytes of one
+        raise BundleError(f"{GALLERY} is compressed by {_names(packed)}, expected SNAPPY")
+    table = file.read()
+    columns = {name: _column(name, table[name]) for name in _GALLERY.names}
+    thumbnails = columns.pop("thumbnail")
+    if not all(jpeg.startswith(b"\xff\xd8\xff") and len(jpeg) <= MAX_THUMBNAIL for jpeg in set(thumbnails)):
+        raise BundleError(f"{GALLERY} holds thumbnails that are no JPEG of at most {MAX_THUMBNAIL} bytes")
+    strings = {name: np.array(column, dtype=str) for name, column in columns.items()}
+    return Gallery(strings["id"], {name: strings[name] for name in LABELS}, features, thumbnails, strings["split"])
+
+
+def _column(name: str, chunks: pa.ChunkedArray) -> list[Any]:
+    """The values of a column that was read as indices and what they stand for; equal values are one object."""
+    values: list[Any] = []
+    for chunk in chunks.chunks:
+        chunk.validate(full=True)
+        if chunk.null_count or chunk.dictionary.null_count:
+            raise BundleError(f"{GALLERY} has rows without {name}")
+        known = chunk.dictionary.to_pylist()
+        values += [known[index] for index in chunk.indices.to_pylist()]
+    if _GALLERY.field(name).type == pa.string():
+        longest = max(map(len, values), default=0)
+        if 4 * longest * len(values) > MAX_COLUMN:
+            raise BundleError(f"{GALLERY} has a {name} of {longest} characters, too many for {len(values)} rows")
+    return values
 
 
 def _read_report(folder: Path) -> Report:
     try:
-        return Report.from_json(json.loads((folder / REPORT).read_text(encoding="utf-8")))
-    except (BundleError, ValueError) as error:
-        raise BundleError(f"{folder / REPORT}: {error}") from None
+        return Report.from_json(_read_json(folder / REPORT))
+    except (BundleError, ValueError, RecursionError) as error:
+        raise BundleError(f"{REPORT}: {_short(error)}") from None
 
 
-def _read_parts(folder: Path, described: Mapping[str, Any], listed: Container[str]) -> dict[str, Any]:
+def _read_parts(folder: Path, contents: _Contents) -> dict[str, Any]:
+    arrays, used = _read_arrays(folder / MODELS, ("F16", "F32", "F64")), set()
+
     def array(part: str, place: str) -> np.ndarray:
-        return arrays[f"{part}/{place}"]
+        used.add(name := f"{part}/{place}")
+        if name not in arrays:
+            raise BundleError(f"{MODELS} lacks the array {name[:200]}: build it again")
+        return arrays[name]
 
     def graph(part: str, place: str) -> bytes:
         name = _graph_file(part, place)
-        if name not in listed:
-            raise BundleError(f"the manifest of {folder} does not list {name}: build it again")
-        return (folder / name).read_bytes()
+        if name not in contents.files:
+            raise BundleError(f"the manifest does not list {name[:200]}: build it again")
+        data = (folder / name).read_bytes()
+        try:
+            open_forest(data)
+        except BundleError as error:
+            raise BundleError(f"{name}: {error}") from error
+        return data
 
-    if unknown := sorted(set(described) - set(_PARTS)):
-        raise BundleError(f"bundle {folder} holds the unknown part {unknown[0]!r}: update the software")
-    arrays = load_file(folder / MODELS)
+    if unknown := sorted(set(contents.parts) - set(_PARTS)):
+        raise BundleError(f"it holds the unknown part {unknown[0][:200]!r}: update the software")
     parts: dict[str, Any] = {}
     for name, part_type in _PARTS.items():  # the attribute model first: others hold it
-        if name in described:
-            parts[name] = build(
-                part_type,
-                described[name],
-                array=partial(array, name),
-                graph=partial(graph, name),
-                shared=parts.get("attributes"),
-            )
+        if name in contents.parts:
+            try:
+                parts[name] = build(
+                    part_type,
+                    contents.parts[name],
+                    array=partial(array, name),
+                    graph=partial(graph, name),
+                    shared=parts.get("attributes"),
+                )
+            except ValueError as error:
+                raise BundleError(f"its part {name} is damaged ({error}): build it again") from error
+    if others := sorted(set(arrays) - used):
+        raise BundleError(f"{MODELS} holds the array {others[0][:200]}, which belongs to no part: build it again")
     return parts
 
 
 def _check_features(
-    folder: Path,
-    made_by: object,
-    manifest: Manifest,
-    gallery: Gallery,
-    color_network: ColorNetwork | None,
+    made_by: _ColorDescriptor, manifest: Manifest, gallery: Gallery, color_network: ColorNetwork | None
 ) -> None:
     features = gallery.features
     if made_by != _COLOR_DESCRIPTOR or features.color.shape[1] != COLOR_DIM:
         raise BundleError(
-            f"bundle {folder} has color descriptors {made_by}, this software makes {_COLOR_DESCRIPTOR}: build it again"
+            f"it has color descriptors {made_by}, this software makes {_COLOR_DESCRIPTOR}: build it again"
         )
     for what, maker, got, expected in (
         ("embeddings", "backbone", features.embedding.shape[1], manifest.backbone.dim),
         ("learned colors", "color network", features.learned.shape[1], color_network.dim if color_network else 0),
     ):
         if got != expected:
-            raise BundleError(f"bundle {folder} has {what} of {got} numbers, its {maker} gives {expected}")
+            raise BundleError(f"it has {what} of {got} numbers, its {maker} gives {expected}")
+    if manifest.dataset.n_photos != len(gallery):
+        raise BundleError(f"its manifest tells of {manifest.dataset.n_photos} photos, but it has {len(gallery)}")
+
+
+def _check_that_it_scores(bundle: Bundle) -> None:
+    """Lets everything that was learned see a few photos: what does not fit together fails here, not in a search."""
+    features = bundle.gallery.features.take(sorted({0, len(bundle.gallery) // 2, len(bundle.gallery) - 1}))
+    n = len(features)
+    checks: dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]] = {
+        f"method {method.name}, {task.name if task else POOLED}": (
+            (n, n),
+            partial(method.score, features, features, bundle.models.of(method), task),
+        )
+        for method in bundle.methods
+        for task in (*TASKS.values(), None)
+    }
+    if bundle.familiarity is not None:
+        checks["familiarity"] = (n,), partial(bundle.familiarity.score, features)
+    if bundle.map is not None:
+        if bundle.attributes is None:
+            raise BundleError("it has a map, but nothing that tells types and colors: build it again")
+        checks["map"] = (n, 2), partial(bundle.map.positions, features, bundle.attributes)
+    for name, (shape, score) in checks.items():
+        try:
+            with np.errstate(all="ignore"):
+                got = score()
+        except Exception as error:  # whatever numpy and ONNX Runtime make of what does not fit
+            raise BundleError(f"its {name} fails ({type(error).__name__}: {_short(error)}): build it again") from error
+        if got.shape != shape or not np.isfinite(got).all():
+            raise BundleError(f"its {name} gives {got.shape} or no finite numbers, expected {shape}: build it again")
+
+
+def _check_report(report: Report, gallery: Gallery) -> None:
+    """Checks that everything can be shown that the report tells of."""
+    for examples in report.queries.tasks.values():
+        for example in (*examples.best, *examples.worst):
+            for id in (example.id, *(match.id for match in example.matches)):
+                if id not in gallery:
+                    raise BundleError(f"{REPORT} shows {id[:200]!r}, which is not in the gallery: evaluate it again")
+    try:
+        report_tables(report)
+    except (ValueError, LookupError, ArithmeticError) as error:
+        raise BundleError(
+            f"{REPORT} gives no tables ({type(error).__name__}: {_short(error)}): evaluate it again"
+        ) from error
+
+
+def _short(value: object) -> str:
+    """What an error says, in one line and within reason."""
+    line = " ".join(str(value).split())
+    return line if len(line) <= 300 else f"{line[:300]}..."
+
+
+def _names(values: Iterable[str]) -> str:
+    return _short(", ".join(sorted(values)))
+
+
+def _columns(schema: pa.Schema) -> str:
+    return _names(f"{field.name} ({field.type})" for field in schema)
 
 
 def _sha256(path: Path) -> str:

@@ -10,10 +10,12 @@ Legend: n photos, d numbers in an embedding, k axes.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from cbir.features import Features, unit
+from cbir.storage import Shape
 
 EVEN = 0.5  # a best match below this probability is more probably wrong than right
 
@@ -29,8 +31,8 @@ class Familiarity:
         accepts_from: the highest threshold that would have accepted enough photos of clothes.
     """
 
-    mean: np.ndarray
-    axes: np.ndarray
+    mean: Annotated[np.ndarray, Shape("d")]
+    axes: Annotated[np.ndarray, Shape("k", "d")]
     threshold: float
     accepts_from: float
 

@@ -19,6 +19,8 @@ from cbir.features.index import Source, index_photos
 from cbir.guesses import UNSURE, Guess, Guesses
 from cbir.labels import LABELS
 
+SPLITS = ("train", "test")
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -58,11 +60,21 @@ class Gallery:
             )
         if not len(self.ids):
             raise BundleError("a gallery needs at least one photo, got none")
+        if "" in self._rows:
+            raise BundleError("each photo of a gallery needs an id, got an empty one")
+        if unknown := set(np.unique(self.splits).tolist()) - {*SPLITS, ""}:
+            raise BundleError(
+                "photos of a gallery are of the split {known} or none, got {got!r}",
+                **{"known": " or ".join(SPLITS), "got": min(unknown)},
+            )
         if len(self._rows) != len(self.ids):
             raise BundleError("ids must be unique, got {n} repeated ones", n=len(self.ids) - len(self._rows))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._rows
 
     @cached_property
     def _rows(self) -> dict[str, int]:

@@ -7,11 +7,13 @@ Legend: n photos, p classes of all labels.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from cbir.features import Features
 from cbir.similarity.attributes import AttributeModel, encode_posteriors
+from cbir.storage import Shape
 
 LEAST_PROBABILITY = 1e-4  # below, a class is ruled out, and how far hardly matters
 
@@ -25,8 +27,8 @@ class GalleryMap:
         axes: (2, p) float32.
     """
 
-    mean: np.ndarray
-    axes: np.ndarray
+    mean: Annotated[np.ndarray, Shape("p")]
+    axes: Annotated[np.ndarray, Shape(2, "p")]
 
     def positions(self, features: Features, attributes: AttributeModel) -> np.ndarray:
         """Places of n photos: (n, 2) float64, in natural logarithms of probability."""

@@ -6,13 +6,14 @@ e.g. the correlation of constant scores, is None, and null in the file. Mappings
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar
 
 from cbir.errors import BundleError
 from cbir.labels import LABELS, POOLED, TASKS
-from cbir.storage import build, flatten
+from cbir.storage import Keys, Shape, build, flatten
 
 T = TypeVar("T")
 SCHEMA = 2
@@ -142,22 +143,31 @@ class Histogram:
     same: tuple[int, ...]
     different: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where edges and counts do not belong together."""
+        _check_histogram(self.edges, self.same, self.different)
+
 
 @dataclass(frozen=True)
 class Curve:
     """Precision at each recall, in order of recall."""
 
-    recall: tuple[float, ...]
-    precision: tuple[float, ...]
+    recall: Annotated[tuple[float, ...], Shape("n")]
+    precision: Annotated[tuple[float, ...], Shape("n")]
 
 
 @dataclass(frozen=True)
 class Reliability:
     """Pairs by score, in bins that hold any: a calibrated probability is the share of pairs of the same label."""
 
-    mean_score: tuple[float, ...]
-    share_same: tuple[float, ...]
-    n_pairs: tuple[int, ...]
+    mean_score: Annotated[tuple[float, ...], Shape("n")]
+    share_same: Annotated[tuple[float, ...], Shape("n")]
+    n_pairs: Annotated[tuple[int, ...], Shape("n")]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a bin holds no pair."""
+        if min(self.n_pairs, default=0) < 1:
+            raise ValueError(f"expected bins that hold pairs, got {list(self.n_pairs)[:20]}")
 
 
 @dataclass(frozen=True)
@@ -188,13 +198,13 @@ class MethodReport:
     title: str
     is_learned: bool
     published: Published | None
-    pairs: Mapping[str, PairEstimates]
+    pairs: Annotated[Mapping[str, PairEstimates], Keys(*COLUMNS)]
     pairs_by: Mapping[str, PairGroups]
-    retrieval: Mapping[str, RetrievalEstimates]
+    retrieval: Annotated[Mapping[str, RetrievalEstimates], Keys(*TASKS)]
     retrieval_by: Mapping[str, QueryGroups]
-    histograms: Mapping[str, Histogram]
-    precision_recall: Mapping[str, Curve]
-    reliability: Mapping[str, Reliability] | None
+    histograms: Annotated[Mapping[str, Histogram], Keys(*COLUMNS)]
+    precision_recall: Annotated[Mapping[str, Curve], Keys(*COLUMNS)]
+    reliability: Annotated[Mapping[str, Reliability], Keys(*COLUMNS)] | None
 
 
 @dataclass(frozen=True)
@@ -239,9 +249,9 @@ class Protocol:
     n_train: int
     n_test: int
     n_groups: int
-    n_pairs: Mapping[str, int]
-    n_queries: Mapping[str, int]
-    n_skipped: Mapping[str, int]
+    n_pairs: Annotated[Mapping[str, int], Keys(*COLUMNS)]
+    n_queries: Annotated[Mapping[str, int], Keys(*TASKS)]
+    n_skipped: Annotated[Mapping[str, int], Keys(*TASKS)]
     seed: int
     n_replicates: int
     split: str
@@ -287,8 +297,8 @@ class Baselines:
 class MethodSpreads:
     """How the figures of a method spread: by column, and by task."""
 
-    pairs: Mapping[str, PairSpreads]
-    retrieval: Mapping[str, RetrievalSpreads]
+    pairs: Annotated[Mapping[str, PairSpreads], Keys(*COLUMNS)]
+    retrieval: Annotated[Mapping[str, RetrievalSpreads], Keys(*TASKS)]
 
 
 @dataclass(frozen=True)
@@ -304,8 +314,13 @@ class Seeds:
 class Confusion:
     """Photos by their class, in rows, and by the most probable one."""
 
-    classes: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
+    classes: Annotated[tuple[str, ...], Shape("k")]
+    counts: Annotated[tuple[tuple[int, ...], ...], Shape("k")]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a row has not a count for each class."""
+        if any(len(row) != len(self.classes) or min(row) < 0 for row in self.counts):
+            raise ValueError(f"expected rows of {len(self.classes)} counts")
 
 
 @dataclass(frozen=True)
@@ -340,7 +355,7 @@ class Queries:
     """Examples of one method, by task."""
 
     method: str
-    tasks: Mapping[str, Examples]
+    tasks: Annotated[Mapping[str, Examples], Keys(*TASKS)]
 
 
 @dataclass(frozen=True)
@@ -379,6 +394,10 @@ class FamiliarityHistogram:
     clothes: tuple[int, ...]
     not_clothes: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where edges and counts do not belong together."""
+        _check_histogram(self.edges, self.clothes, self.not_clothes)
+
 
 @dataclass(frozen=True)
 class FamiliarityReport:
@@ -412,6 +431,11 @@ class FamiliarityReport:
     histogram: FamiliarityHistogram
     methods: Mapping[str, Mapping[str, ScoreThresholds]]
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where no kind of picture was tried."""
+        if not self.unseen_kinds:
+            raise ValueError("expected shares of kinds of pictures, got none")
+
 
 @dataclass(frozen=True)
 class OutOfDomain:
@@ -430,7 +454,7 @@ class OutOfDomain:
     queries: str
     gallery: str
     n_photos: int
-    n_queries: Mapping[str, int]
+    n_queries: Annotated[Mapping[str, int], Keys(*TASKS)]
     n_replicates: int
     familiar: float | None
     methods: Mapping[str, Mapping[str, RetrievalEstimates]]
@@ -465,7 +489,7 @@ class Report:
     differences: Differences
     baselines: Baselines
     seeds: Seeds | None
-    confusion: Mapping[str, Confusion] | None
+    confusion: Annotated[Mapping[str, Confusion], Keys(*LABELS)] | None
     queries: Queries
     familiarity: FamiliarityReport | None
     out_of_domain: tuple[OutOfDomain, ...]
@@ -482,9 +506,6 @@ class Report:
             raise BundleError(f"the report has schema version {schema}, expected {SCHEMA}: evaluate the bundle again")
         try:
             report = build(Report, value)
-            for place, names, expected in _names(report):
-                if list(names) != list(expected):
-                    raise ValueError(f"expected {', '.join(expected)} at {place}, got {', '.join(names) or 'nothing'}")
             for place, method in _method_names(report):
                 if method not in report.methods:
                     known = ", ".join(report.methods) or "nothing"
@@ -503,24 +524,12 @@ def rounded(part: T) -> T:
     return build(type(part), _plain(flatten(part).json))
 
 
-def _names(report: Report) -> Iterator[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
-    """Where names of columns, labels and tasks stand, and those that readers rely on."""
-    tasks = tuple(TASKS)
-    yield "protocol/n_pairs", report.protocol.n_pairs, COLUMNS
-    yield "protocol/n_queries", report.protocol.n_queries, tasks
-    yield "queries/tasks", report.queries.tasks, tasks
-    if report.confusion is not None:
-        yield "confusion", report.confusion, LABELS
-    for name, method in report.methods.items():
-        yield f"methods/{name}/pairs", method.pairs, COLUMNS
-        yield f"methods/{name}/retrieval", method.retrieval, tasks
-        yield f"methods/{name}/histograms", method.histograms, COLUMNS
-        yield f"methods/{name}/precision_recall", method.precision_recall, COLUMNS
-        if method.reliability is not None:
-            yield f"methods/{name}/reliability", method.reliability, COLUMNS
-    for name, spreads in (report.seeds.methods if report.seeds else {}).items():
-        yield f"seeds/methods/{name}/pairs", spreads.pairs, COLUMNS
-        yield f"seeds/methods/{name}/retrieval", spreads.retrieval, tasks
+def _check_histogram(edges: Sequence[float], *series: Sequence[int]) -> None:
+    if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
+        raise ValueError(f"expected at least two rising edges, got {list(edges)[:20]}")
+    for counts in series:
+        if len(counts) != len(edges) - 1 or min(counts) < 0:
+            raise ValueError(f"expected {len(edges) - 1} counts between {len(edges)} edges, got {list(counts)[:20]}")
 
 
 def _method_names(report: Report) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cbir.errors import BundleError
+from cbir.graphs import open_network
 
 BATCH_SIZE = 32
 
@@ -30,23 +31,9 @@ class ColorNetwork:
         """Loads a graph.
 
         Raises:
-            BundleError: it is none, or takes and gives something else.
+            BundleError: it is none, takes and gives something else, or is too large; see `open_network`.
         """
-        import onnxruntime
-
-        onnxruntime.set_default_logger_severity(3)
-        options = onnxruntime.SessionOptions()
-        # More would go on spinning after a run and take the cores from the backbone; and one sums in the same order
-        # on every machine.
-        options.intra_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-            _, channels, height, self._side = self._session.get_inputs()[0].shape
-            _, self.dim = self._session.get_outputs()[0].shape
-        except Exception as error:  # onnxruntime has many, without a common one of its own
-            raise BundleError(f"the color network cannot be loaded ({type(error).__name__}): build it again") from error
-        if (channels, height) != (3, self._side):
-            raise BundleError(f"expected a color network that sees squares of 3 channels, got {channels} x {height}")
+        self._session, self._side, self.dim = open_network(graph)
         self.graph = graph
         self.fingerprint = hashlib.sha256(graph).hexdigest()
 
@@ -57,7 +44,10 @@ class ColorNetwork:
             pixels = np.stack([letterbox(image, self._side) for image in images[start : start + BATCH_SIZE]])
             batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
             parts.append(self._session.run(["features"], {"pixels": batch})[0])
-        return np.concatenate(parts)
+        features = np.concatenate(parts)
+        if not np.isfinite(features).all():
+            raise BundleError("the color network gives numbers that are not finite: build the bundle again")
+        return features
 
 
 def letterbox(image: Image.Image, side: int) -> np.ndarray:

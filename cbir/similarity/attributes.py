@@ -10,12 +10,14 @@ the features.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.special import logit, softmax
 
 from cbir.features import Features, unit
 from cbir.labels import LABELS, POOLED
+from cbir.storage import Keys, Shape
 
 AGREEMENT_FLOOR = 1e-4  # of the probability that two photos agree, or differ: some labels are wrong
 
@@ -29,8 +31,13 @@ class Scaler:
         scale: (x,) float32, or (1,) for one scale of all columns.
     """
 
-    mean: np.ndarray
-    scale: np.ndarray
+    mean: Annotated[np.ndarray, Shape("x")]
+    scale: Annotated[np.ndarray, Shape("1|x")]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a scale is not positive."""
+        if not (self.scale > 0).all():
+            raise ValueError("expected positive scales")
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(n, x) -> (n, x)."""
@@ -47,9 +54,14 @@ class LabelModel:
         offset: (k,) float32.
     """
 
-    classes: tuple[str, ...]
-    weights: np.ndarray
-    offset: np.ndarray
+    classes: Annotated[tuple[str, ...], Shape("k")]
+    weights: Annotated[np.ndarray, Shape("k", "x")]
+    offset: Annotated[np.ndarray, Shape("k")]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where classes are not as described."""
+        if not self.classes or "" in self.classes or list(self.classes) != sorted(set(self.classes)):
+            raise ValueError(f"expected classes in alphabetical order, each once, got {', '.join(self.classes)[:80]!r}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,14 @@ class AttributeModel:
     embedding: Scaler
     color: Scaler
     learned: Scaler
-    by_label: Mapping[str, LabelModel]
+    by_label: Annotated[Mapping[str, LabelModel], Keys(*LABELS)]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where weights are not for these scalers."""
+        x = sum(len(scaler.mean) for scaler in (self.embedding, self.color, self.learned))
+        for label, model in self.by_label.items():
+            if model.weights.shape[1] != x:
+                raise ValueError(f"expected {x} weights for a {label}, got {model.weights.shape[1]}")
 
     def classes(self, label: str) -> tuple[str, ...]:
         """The classes of a label, in the order of its posteriors."""

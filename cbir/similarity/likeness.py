@@ -7,13 +7,15 @@ Legend: n photos, q queries, g gallery items, p classes of all labels, d numbers
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.special import expit
 
 from cbir.features import Features, unit
-from cbir.labels import LABELS
+from cbir.labels import LABELS, POOLED
 from cbir.similarity.attributes import AttributeModel, compare_agreement, encode_posteriors, log_odds
+from cbir.storage import Keys, Shape
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class EvidenceWeights:
         offset: (1,) float32.
     """
 
-    weights: np.ndarray
-    offset: np.ndarray
+    weights: Annotated[np.ndarray, Shape(2 * len(LABELS) + 1)]
+    offset: Annotated[np.ndarray, Shape(1)]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class AttributesAndLikeness:
     """
 
     attributes: AttributeModel
-    by_task: Mapping[str, EvidenceWeights]
+    by_task: Annotated[Mapping[str, EvidenceWeights], Keys(*LABELS, POOLED)]
 
 
 def encode_attributes_and_likeness(features: Features, model: AttributesAndLikeness) -> np.ndarray:

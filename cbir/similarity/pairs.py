@@ -8,15 +8,16 @@ Legend: q queries, g gallery items, m pairs, p classes of all labels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from scipy.special import expit
 
 from cbir.features import Features
-from cbir.labels import LABELS
+from cbir.graphs import open_forest
+from cbir.labels import LABELS, POOLED
 from cbir.similarity.attributes import AttributeModel, compare_agreement, encode_posteriors, log_odds
+from cbir.storage import Keys, Shape
 
 FOREST_CHUNK = 20_000  # pairs scored at a time: bounds memory
 
@@ -36,10 +37,10 @@ class PairWeights:
         offset: (1,) float32, c.
     """
 
-    squared: np.ndarray
-    product: np.ndarray
-    agreement: np.ndarray
-    offset: np.ndarray
+    squared: Annotated[np.ndarray, Shape("p")]
+    product: Annotated[np.ndarray, Shape("p")]
+    agreement: Annotated[np.ndarray, Shape(len(LABELS))]
+    offset: Annotated[np.ndarray, Shape(1)]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class PairRegression:
     """
 
     attributes: AttributeModel
-    by_task: Mapping[str, PairWeights]
+    by_task: Annotated[Mapping[str, PairWeights], Keys(*LABELS, POOLED)]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class PairForest:
     """
 
     attributes: AttributeModel
-    by_task: Mapping[str, bytes]
+    by_task: Annotated[Mapping[str, bytes], Keys(*LABELS, POOLED)]
 
 
 def pair_inputs(left: np.ndarray, right: np.ndarray, attributes: AttributeModel) -> np.ndarray:
@@ -94,7 +95,7 @@ def compare_logistic_regression(
 
 def compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: PairForest, task: str) -> np.ndarray:
     """Probability that a pair matches: (q, p) and (g, p) -> (q, g) float32."""
-    session = _onnx_session(model.by_task[task])
+    session = open_forest(model.by_task[task])
     scores = np.empty((len(queries), len(gallery)), np.float32)
     for row, query in enumerate(queries):
         for start in range(0, len(gallery), FOREST_CHUNK):
@@ -102,14 +103,6 @@ def compare_random_forest(queries: np.ndarray, gallery: np.ndarray, model: PairF
             x = pair_inputs(np.broadcast_to(query, part.shape), part, model.attributes)
             scores[row, start : start + FOREST_CHUNK] = session.run(["probabilities"], {"X": x})[0][:, 1]
     return np.minimum(scores, 1)  # the mean of many ones may exceed it by a rounding error
-
-
-@lru_cache(maxsize=8)
-def _onnx_session(graph: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(3)
-    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
 
 def pair_features(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,19 +1,35 @@
 """Bundles come back as they went, and every kind of damage has its own clear error."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
-from cbir.bundle import COLOR_NETWORK, FEATURES, GALLERY, MANIFEST, MODELS, REPORT, load_bundle, save_bundle
+from cbir.bundle import (
+    COLOR_NETWORK,
+    FEATURES,
+    GALLERY,
+    MANIFEST,
+    MODELS,
+    REPORT,
+    bundle_files,
+    load_bundle,
+    save_bundle,
+)
 from cbir.errors import BundleError
 from cbir.features.color_network import ColorNetwork
 from cbir.labels import TASKS
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Models
 from tests.conftest import onnx_mean
+from tests.try_bundles import loop, try_bundles
+
+FOREST = "random_forest.type.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +186,8 @@ def with_network(toy_bundle, tmp_path):
     bundle = dataclasses.replace(
         toy_bundle,
         gallery=dataclasses.replace(gallery, features=features),
+        models=Models(),  # they have not seen a color network
+        **{"map": None, "report": None},
         color_network=ColorNetwork(onnx_mean(["n", 3, 8, 8])),
     )
     return save_bundle(bundle, tmp_path / "with network")
@@ -223,3 +241,156 @@ def test_a_graph_that_the_manifest_does_not_list_is_not_loaded(copy):
     edit_manifest(copy, files=files)
     with pytest.raises(BundleError, match=r"does not list random_forest\.type\.onnx"):
         load_bundle(copy)
+
+
+def seal(folder):
+    """Puts right what the manifest says of the other files, as whoever changes a bundle on purpose would."""
+    files = {
+        path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+        for path in folder.iterdir()
+        if path.name != MANIFEST
+    }
+    edit_manifest(folder, files=files)
+    return folder
+
+
+def with_array(name, change, file=MODELS):
+    def edit(folder):
+        arrays = load_file(folder / file)
+        arrays[name] = np.ascontiguousarray(change(arrays[name]))
+        save_file(arrays, folder / file)
+
+    return edit
+
+
+def put(value):
+    def change(array):
+        array = array.copy()
+        array.reshape(-1)[0] = value
+        return array
+
+    return change
+
+
+def with_gallery(change, **options):
+    def edit(folder):
+        pq.write_table(change(pq.read_table(folder / GALLERY)), folder / GALLERY, **options)
+
+    return edit
+
+
+def column(name, values):
+    def change(table):
+        return table.set_column(table.column_names.index(name), name, pa.array(values(table[name].to_pylist())))
+
+    return change
+
+
+def with_report(*place, value):
+    def edit(folder):
+        report = json.loads((folder / REPORT).read_text())
+        part = report
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = value
+        (folder / REPORT).write_text(json.dumps(report))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (with_array("attributes/embedding/mean", put(np.nan)), "expected finite numbers at embedding/mean"),
+        (with_array("familiarity/axes", put(np.inf)), "part familiarity is damaged .*finite numbers at axes"),
+        (with_array("attributes/color/scale", put(0)), "expected positive scales, at color"),
+        (
+            with_array("attributes/by_label/type/offset", lambda a: a[:1]),
+            r"the shape \(k = 3\) at by_label/type",
+        ),
+        (with_array("attributes/embedding/mean", lambda a: a[1:]), "weights for a type, got"),
+        (with_array("map/axes", lambda a: a[:1]), r"part map is damaged \(expected the shape \(2, p = 6\) at axes"),
+        (with_array("familiarity/mean", lambda a: a.astype(np.int32)), "familiarity/mean as I32, expected"),
+        (with_array("attributes/by_label/type/weights", lambda a: a * 0 + 3e38), "method .* no finite numbers"),
+        (with_array("embedding", put(np.nan), FEATURES), "numbers in embedding that are not finite"),
+        (with_array("color", lambda a: a[:, 1:], FEATURES), "color descriptors"),
+        (with_array("embedding", lambda a: a[1:], FEATURES), "must have the same n"),
+        (with_gallery(lambda table: table.drop_columns(["split"])), "gallery.parquet has the columns .*expected"),
+        (with_gallery(column("id", lambda ids: list(range(len(ids))))), r"has the columns .*id \(int64\)"),
+        (with_gallery(column("id", lambda ids: ["", *ids[1:]])), "needs an id, got an empty one"),
+        (with_gallery(column("id", lambda ids: ["x" * 2**22, *ids[1:]])), "id of 4194304 characters, too many"),
+        (with_gallery(column("type", lambda types: [None, *types[1:]])), "rows without type"),
+        (with_gallery(column("split", lambda s: ["other", *s[1:]])), "split train or test or none, got 'other'"),
+        (with_gallery(column("thumbnail", lambda jpegs: [b"<svg>", *jpegs[1:]])), "thumbnails that are no JPEG"),
+        (with_gallery(lambda table: table[:-1]), "107 rows, but there are features of 108"),
+        (with_gallery(lambda table: table, compression="gzip"), "compressed by GZIP, expected SNAPPY"),
+        (with_report("methods", "cosine", "histograms", "type", "edges", value=[0.0]), "two rising edges"),
+        (with_report("methods", "cosine", "precision_recall", "type", "recall", value=[1.0]), r"the shape \(n = 1\)"),
+        (with_report("methods", "random_forest", "reliability", "type", "n_pairs", value=[]), "expected the shape"),
+        (with_report("confusion", "type", "counts", value=[[1], [2], [3]]), "rows of 3 counts, at confusion/type"),
+        (with_report("familiarity", "unseen_kinds", value={}), "expected shares of kinds .* at familiarity"),
+        (with_report("baselines", "models", value={"x": {}}), "report.json gives no tables"),
+        (with_report("data", "n_photos", value=float("nan")), "holds NaN, which is no finite number"),
+        (with_report("data", "n_photos", value=10**30), "a whole number of 64 bits at data/n_photos"),
+        (with_report("data", "title", value="\ud800"), "expected text at data/title"),
+        (
+            with_report("queries", "tasks", "type", "best", 0, "id", value="gone"),
+            "shows 'gone', which is",
+        ),
+        (
+            lambda folder: (folder / "random_forest.type.onnx").write_bytes(loop(10**12)),
+            r"random_forest.type.onnx: .* not",
+        ),
+    ],
+)
+def test_a_bundle_that_was_changed_on_purpose_is_refused_by_the_check_that_failed(copy, edit, message):
+    edit(copy)
+    with pytest.raises(BundleError, match=message) as caught:
+        load_bundle(seal(copy))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"files": []}, "expected an object at files"),
+        ({"files": {"gallery.parquet": {"bytes": 3}}}, "expected str at files/gallery.parquet/sha256"),
+        ({"parts": None}, "expected an object at parts"),
+        ({"schema_version": [{}] * 1000}, "schema version"),
+        ({"title": "x" * 20_000}, "a text of at most 10000 characters at title"),
+        ({"seed": 10**30}, "a whole number of 64 bits at seed"),
+        ({"test_share": float("inf")}, "holds Infinity, which is no finite number"),
+        ({"backbone": {"name": "toy", "dim": 64, "fingerprint": "x"}}, "expected an object at backbone/weights"),
+    ],
+)
+def test_a_manifest_of_other_values_is_refused(copy, change, message):
+    edit_manifest(copy, **change)
+    with pytest.raises(BundleError, match=message) as caught:
+        load_bundle(copy)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "name", ["random_forest.../../x.onnx", "random_forest.x/../../y.onnx", "../random_forest.x.onnx"]
+)
+def test_no_name_of_a_file_comes_from_the_manifest(copy, name):
+    files = json.loads((copy / MANIFEST).read_text())["files"]
+    edit_manifest(copy, files={**files, name: {"sha256": "0" * 64, "bytes": 1}})
+    assert set(bundle_files(copy)) == {MANIFEST, *files}
+    load_bundle(copy)
+
+
+def test_a_manifest_of_any_depth_is_one_line(copy):
+    text = (copy / MANIFEST).read_text()
+    (copy / MANIFEST).write_text(text.replace('"test_share": null', f'"test_share": {"[" * 100_000}{"]" * 100_000}'))
+    with pytest.raises(BundleError, match="cannot be read"):
+        load_bundle(copy)
+
+
+def test_changed_bundles_are_refused_or_work(saved):
+    """The same for changes at random; `python -m tests.try_bundles` tries more."""
+    counts = try_bundles(saved, 64)
+    answers = {answer: sum(n for kind, n in counts.items() if kind.endswith(answer)) for answer in ("refused", "works")}
+    assert sum(answers.values()) == counts.total() == 64, counts
+    assert answers["refused"] > answers["works"] > 0
+    assert counts["flipped bits, hashes left|refused"] == 8

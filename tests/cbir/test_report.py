@@ -64,7 +64,11 @@ def test_every_part_that_is_not_optional_is_missed_by_name(report):
         (("protocol", "n_test"), None, "expected int at protocol/n_test, got 'None'"),
         (("methods", "cosine", "pairs", "type", "pearson"), [1, 2, 3], "methods/cosine/pairs/type/pearson"),
         (("methods", "cosine", "pairs", "type", "pearson", "low"), "much", "methods/cosine/pairs/type/pearson/low"),
-        (("methods", "cosine", "retrieval"), {}, "expected type, color, both at methods/cosine/retrieval, got nothing"),
+        (
+            ("methods", "cosine", "retrieval"),
+            {},
+            "expected type, color, both at methods/cosine/retrieval, got 'nothing'",
+        ),
         (("methods", "cosine", "histograms", "other"), {"edges": [], "same": [], "different": []}, "cosine/histograms"),
         (("confusion", "type", "counts"), [[1, "x"]], "expected int at confusion/type/counts, got 'x'"),
         (("queries", "method"), "magic", "expected one of .* at queries/method, got magic"),

@@ -29,7 +29,7 @@ class Outer:
 
 
 SHARED = Shared("once")
-A, B = Inner(np.arange(3), ("x", "y"), 0.5, b"graph", SHARED), Inner(np.ones(2), (), 1, b"", SHARED, "b")
+A, B = Inner(np.arange(3.0), ("x", "y"), 0.5, b"graph", SHARED), Inner(np.ones(2), (), 1, b"", SHARED, "b")
 
 
 def test_a_part_comes_back_as_it_went():

@@ -165,7 +165,8 @@ def _to_onnx(network: "torch.nn.Module", start: Backbone) -> bytes:
                 self.register_buffer(name, values)
 
         def forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
-            return self.network((pixels - self.mean) / self.std)
+            features = cast("Callable[[torch.Tensor], torch.Tensor]", self.network.forward_features)
+            return features((pixels - self.mean) / self.std).mean((2, 3))  # timm's own pooling, in one operator
 
     side = start.preprocessing["input_size"][-1]
     with tempfile.TemporaryDirectory() as folder:

@@ -97,10 +97,10 @@ def test_pixels_reach_the_network_unchanged():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no graph", "cannot be loaded"),
-        (b"", "cannot be loaded"),
-        (onnx_mean(["n", 3, 8, 9]), "squares of 3 channels, got 3 x 8"),
-        (onnx_mean(["n", 4, 8, 8], ("n", 4)), "squares of 3 channels, got 4 x 8"),
+        (b"no graph", "field 13 of the message model, which is not allowed"),
+        (b"", "holds no graph"),
+        (onnx_mean(["n", 3, 8, 9]), r"takes pixels \(n, 3, 8, 9\), expected squares"),
+        (onnx_mean(["n", 4, 8, 8], ("n", 4)), r"takes pixels \(n, 4, 8, 8\), expected pixels \(n, 3, s, s\)"),
     ],
 )
 def test_what_is_no_color_network_is_refused(content, message):
