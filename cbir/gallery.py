@@ -73,9 +73,6 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __contains__(self, id: object) -> bool:
-        return id in self._rows
-
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {id: row for row, id in enumerate(self.ids.tolist())}
