@@ -403,7 +403,7 @@ def manifest_with_licence(folder: str | Path, licence: str) -> bytes:
     Raises:
         BundleError: it is missing or damaged.
     """
-    manifest = _read_manifest(Path(folder))
+    manifest, _ = _read_manifest(Path(folder))
     return _manifest_bytes(manifest | {"dataset": {**manifest["dataset"], "licence": licence}})
 
 
