@@ -528,7 +528,11 @@ def use(bundle: Any) -> None:
     query = retriever.query([], ids=[id])
     compare(retriever, query, SearchOptions(k=3))
     for words in (Words("en"), Words("pt")):
-        html = report.page(bundle, thumbnails, words) + views.heading(bundle, words) + views.notices(bundle, words)
+        html = (
+            report.page(bundle, thumbnails, words)
+            + views.heading(bundle, gallery, words)
+            + views.notices(bundle, words)
+        )
         html += views.captions(result, words)[0]
         html.encode()
     if bundle.map is not None:

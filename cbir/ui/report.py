@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cbir.bundle import Bundle
+from cbir.gallery import Gallery
 from cbir.labels import LABELS, TASKS
 from cbir.report import Confusion, Estimate, Example, FamiliarityReport, MethodReport, Report
 from cbir.report_tables import Cell, Heading, Table, method_title, report_tables
@@ -50,7 +51,7 @@ def page(bundle: Bundle, thumbnails: Thumbnails, words: Words) -> str:
             for label in LABELS
         ],
         confusion=[_confusion(label, found, words) for label, found in (report.confusion or {}).items()],
-        queries=_queries(report, thumbnails, words),
+        queries=_queries(report, bundle.gallery, thumbnails, words),
         familiarity=_familiarity(report.familiarity, words) if report.familiarity else None,
         notes=[*report.protocol.notes, *([report.familiarity.note] if report.familiarity else [])],
     )
@@ -122,18 +123,22 @@ def _confusion(label: str, found: Confusion, words: Words) -> dict[str, object]:
     return {"title": words(f"match_{label}"), "classes": names, "rows": list(zip(names, rows, strict=True))}
 
 
-def _queries(report: Report, thumbnails: Thumbnails, words: Words) -> dict[str, object]:
+def _queries(report: Report, gallery: Gallery, thumbnails: Thumbnails, words: Words) -> dict[str, object]:
+    """Examples, as far as their pictures are still in the gallery."""
     method = report.queries.method
     groups = []
     for task in TASKS:
         examples, settings = report.queries.tasks[task], f"method={method}&match={task}"
         for side, queries in (("best", examples.best), ("worst", examples.worst)):
             title = f"{words(f'match_{task}')}: {words(f'report_{side}').lower()}"
-            groups.append({"title": title, "strips": [_strip(one, settings, thumbnails, words) for one in queries]})
+            strips = [_strip(one, gallery, settings, thumbnails, words) for one in queries if one.id in gallery]
+            groups.append({"title": title, "strips": strips})
     return {"method": words.text(method_title(method, report.methods[method].title)), "groups": groups}
 
 
-def _strip(example: Example, settings: str, thumbnails: Thumbnails, words: Words) -> list[dict[str, object]]:
+def _strip(
+    example: Example, gallery: Gallery, settings: str, thumbnails: Thumbnails, words: Words
+) -> list[dict[str, object]]:
     """The pictures of a query and its matches, each a link to a search with it."""
     shown = [(example.id, f"{words('report_query')}: {words.garment(dict(example.labels))}", False)]
     for match in example.matches:
@@ -142,6 +147,7 @@ def _strip(example: Example, settings: str, thumbnails: Thumbnails, words: Words
     return [
         {"address": address(id, settings), "url": thumbnails.url(id), "caption": caption, "is_relevant": is_relevant}
         for id, caption, is_relevant in shown
+        if id in gallery
     ]
 
 

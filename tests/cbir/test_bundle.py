@@ -333,14 +333,7 @@ def with_report(*place, value):
         (with_report("data", "n_photos", value=float("nan")), "holds NaN, which is no finite number"),
         (with_report("data", "n_photos", value=10**30), "a whole number of 64 bits at data/n_photos"),
         (with_report("data", "title", value="\ud800"), "expected text at data/title"),
-        (
-            with_report("queries", "tasks", "type", "best", 0, "id", value="gone"),
-            "shows 'gone', which is",
-        ),
-        (
-            lambda folder: (folder / "random_forest.type.onnx").write_bytes(loop(10**12)),
-            r"random_forest.type.onnx: .* not",
-        ),
+        (lambda folder: (folder / FOREST).write_bytes(loop(10**12)), f"{FOREST}: .* is not allowed"),
     ],
 )
 def test_a_bundle_that_was_changed_on_purpose_is_refused_by_the_check_that_failed(copy, edit, message):

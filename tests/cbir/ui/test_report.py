@@ -4,6 +4,7 @@ import dataclasses
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from cbir.ui import charts, report
@@ -69,10 +70,19 @@ def test_whatever_comes_from_a_bundle_is_escaped(bundle):
         baselines=dataclasses.replace(found.baselines, note=evil),
         confusion={"type": dataclasses.replace(found.confusion["type"], classes=(evil, "b", "c"))},
     )
-    html = report.page(dataclasses.replace(bundle, report=changed), THUMBNAILS, Words())
+    ids = np.array([f"'{evil}", *bundle.gallery.ids[1:]])
+    changed_bundle = dataclasses.replace(bundle, report=changed, gallery=dataclasses.replace(bundle.gallery, ids=ids))
+    html = report.page(changed_bundle, THUMBNAILS, Words())
     assert "<script" not in html
     assert html.count("&lt;script&gt;") > 10
     assert "'alert" not in html
+
+
+def test_examples_whose_pictures_are_gone_are_left_out(bundle):
+    example = bundle.report.queries.tasks["type"].best[0]
+    assert f"src='pictures/{example.id}'" in report.page(bundle, THUMBNAILS, Words())
+    kept = dataclasses.replace(bundle, gallery=bundle.gallery.take(np.flatnonzero(bundle.gallery.ids != example.id)))
+    assert f"src='pictures/{example.id}'" not in report.page(kept, THUMBNAILS, Words())
 
 
 def test_a_chart_places_its_marks_between_its_axes():
