@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from cbir.columns import take_bytes
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
 from cbir.features.backbone import Backbone
@@ -30,7 +31,7 @@ class Gallery:
         ids: (g,) str, unique.
         labels: for each of `LABELS` (g,) str, "" where unknown.
         features: of the g photos.
-        thumbnails: g JPEG files.
+        thumbnails: g JPEG files, in memory or in a file (`cbir.columns`).
         splits: (g,) str: "train" where methods were fitted on the photo, "test" where they were evaluated, else "".
         guesses: of all g photos, to be shown where a label is unknown; None for no guesses.
 
@@ -41,7 +42,7 @@ class Gallery:
     ids: np.ndarray
     labels: Mapping[str, np.ndarray]
     features: Features
-    thumbnails: list[bytes]
+    thumbnails: Sequence[bytes]
     splits: np.ndarray
     guesses: Guesses | None = None
 
@@ -92,7 +93,7 @@ class Gallery:
         """The photos of some rows, at least one: integer or boolean indices of numpy."""
         rows = np.arange(len(self))[rows]
         labels = {name: column[rows] for name, column in self.labels.items()}
-        thumbnails = [self.thumbnails[row] for row in rows.tolist()]
+        thumbnails = take_bytes(self.thumbnails, rows)
         return Gallery(self.ids[rows], labels, self.features.take(rows), thumbnails, self.splits[rows])
 
     @staticmethod

@@ -27,9 +27,10 @@ class Features:
     """Features of n photos, in row order.
 
     Attributes:
-        embedding: (n, d) float32, raw.
-        color: (n, c) float32, see `cbir.features.color_descriptor`.
-        learned: (n, l) float32, of the color network; (n, 0) without one, which is the default.
+        embedding: (n, d) float32 or float16, raw. Numbers are rounded to half precision when they are extracted: half
+            the memory holds the same.
+        color: (n, c) likewise, see `cbir.features.color_descriptor`.
+        learned: (n, l) likewise, of the color network; (n, 0) without one, which is the default.
     """
 
     embedding: np.ndarray
@@ -51,6 +52,10 @@ class Features:
         """The features of some rows: integer or boolean indices of numpy, or a slice."""
         return Features(*(part[rows] for part in self._parts()))
 
+    def single(self) -> "Features":
+        """The same numbers as float32, in which sums do not overflow: what models are fitted on."""
+        return Features(*(part.astype(np.float32, copy=False) for part in self._parts()))
+
     @staticmethod
     def concatenate(parts: Sequence["Features"]) -> "Features":
         """Joins at least one set of features, in order."""
@@ -63,24 +68,31 @@ class Features:
 def extract(images: Sequence[Image.Image], backbone: Backbone) -> Features:
     """Extracts the features of n RGB images.
 
-    Numbers are rounded to half precision, in which bundles store them: a photo has the same features before and after
-    it is stored, and as a query.
+    Numbers are rounded to half precision, in which they are stored: a photo has the same features before and after it
+    is stored, and as a query.
     """
+    return Features(half_precision(backbone.embed(images)), *describe(images, backbone.color_network))
+
+
+def describe(images: Sequence[Image.Image], color_network: ColorNetwork | None) -> tuple[np.ndarray, np.ndarray]:
+    """Color descriptors (n, c) of n RGB images, and what the color network gives, (n, l), rounded likewise, float32."""
     color = np.array([describe_color(image) for image in images], np.float32).reshape(-1, COLOR_DIM)
-    learned = extract_learned(images, backbone.color_network) if backbone.color_network else _WITHOUT_NETWORK
-    return Features(_half_precision(backbone.embed(images)), _half_precision(color), learned)
+    learned = extract_learned(images, color_network) if color_network else np.empty((len(images), 0), np.float32)
+    return half_precision(color), learned
 
 
 def extract_learned(images: Sequence[Image.Image], color_network: ColorNetwork) -> np.ndarray:
     """What the color network gives for n RGB images, rounded likewise: (n, l) float32."""
-    return _half_precision(color_network.embed(images))
+    return half_precision(color_network.embed(images))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Scales rows to length 1; a row of zeros stays zero. (n, d) -> (n, d) float32."""
+    vectors = vectors.astype(np.float32, copy=False)  # squares of half precision would overflow
     return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
-def _half_precision(array: np.ndarray) -> np.ndarray:
+def half_precision(array: np.ndarray) -> np.ndarray:
+    """Rounds numbers to half precision, finite: float32 -> float32."""
     limit = np.finfo(np.float16).max
     return np.clip(array, -limit, limit).astype(np.float16).astype(np.float32)

@@ -189,10 +189,10 @@ def test_two_edits_at_once_wait_for_each_other(folder, photos, capsys):
     embedding, go_on = threading.Event(), threading.Event()
 
     class Slow(ToyBackbone):
-        def embed(self, images):
+        def forward(self, batch):
             embedding.set()
             assert go_on.wait(60)
-            return super().embed(images)
+            return super().forward(batch)
 
     def is_waiting():
         return "waiting" in capsys.readouterr().out

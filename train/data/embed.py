@@ -1,6 +1,7 @@
 """Embeds a dataset: photos and labels in, a gallery out. A step of `train.run`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from PIL import Image
 
@@ -12,9 +13,11 @@ from train.data.dataset import Dataset, photo_source
 
 
 def embed_dataset(dataset: Dataset, backbone: Backbone) -> tuple[Gallery, dict[str, str]]:
-    """Embeds every photo of `train.data.dataset.read_dataset`: see `cbir.gallery.index_gallery`."""
+    """Embeds the photos of `train.data.dataset.read_dataset`: see `cbir.gallery.index_gallery`; features as float32."""
     images = (photo_source(row["image"]) for row in dataset.select_columns(["image"]))
-    return index_gallery(dataset["id"][:], images, {name: dataset[name][:] for name in LABELS}, backbone)
+    columns = {name: dataset[name][:] for name in LABELS}
+    gallery, unreadable = index_gallery(dataset["id"][:], images, columns, backbone)
+    return replace(gallery, features=gallery.features.single()), unreadable
 
 
 def read_photos(dataset: Dataset, gallery: Gallery) -> Iterator[Image.Image]:

@@ -38,7 +38,7 @@ class Side:
     def of(gallery: Gallery, rows: np.ndarray | slice = slice(None)) -> "Side":
         """Takes rows of a gallery."""
         labels = {name: gallery.labels[name][rows] for name in LABELS}
-        return Side(gallery.ids[rows], gallery.features.take(rows), labels)
+        return Side(gallery.ids[rows], gallery.features.take(rows).single(), labels)
 
 
 @dataclass(frozen=True)

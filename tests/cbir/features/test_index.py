@@ -1,9 +1,13 @@
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from cbir.errors import CbirError
-from cbir.features.index import SHARD_SIZE, index_photos
+from cbir.features import extract
+from cbir.features.backbone import BATCH_SIZE
+from cbir.features.index import AHEAD, SHARD_SIZE, index_photos
 from cbir.files import cache_root
+from cbir.images import load_image, thumbnail
 from tests.conftest import ToyBackbone, png, toy_photo
 
 
@@ -47,7 +51,7 @@ def test_a_killed_run_continues_where_it_stopped(photos):
     assert fresh.n_embedded == len(photos)  # another backbone shares nothing
     np.testing.assert_array_equal(again.features.embedding, expected.features.embedding)
     np.testing.assert_array_equal(again.features.color, expected.features.color)
-    assert again.thumbnails == expected.thumbnails
+    assert list(again.thumbnails) == list(expected.thumbnails)
 
 
 def test_renamed_and_repeated_photos_are_embedded_once(photos):
@@ -64,3 +68,53 @@ def test_a_damaged_shard_is_embedded_again(photos):
     backbone = ToyBackbone()
     index_photos(photos, len(photos), backbone)
     assert backbone.n_embedded == len(photos)
+
+
+def test_photos_that_come_twice_and_cannot_be_read_are_both_listed(photos):
+    some = [("a", photos[0][1]), ("b", b"no photo"), ("c", b"no photo"), ("d", photos[1][1])]
+    indexed = index_photos(some, len(some), ToyBackbone())
+    assert indexed.ids.tolist() == ["a", "d"]
+    assert list(indexed.unreadable) == ["b", "c"]
+
+
+def test_features_are_those_of_photos_one_by_one_and_fill_half_the_memory(photos):
+    backbone = ToyBackbone()
+    indexed = index_photos(photos, len(photos), backbone)
+    assert indexed.features.embedding.dtype == np.float16
+    for row in (0, 77, len(photos) - 1):
+        one = extract([load_image(photos[row][1])], backbone)
+        np.testing.assert_array_equal(indexed.features.single().take([row]).embedding, one.embedding)
+        np.testing.assert_array_equal(indexed.features.single().take([row]).color, one.color)
+        assert indexed.thumbnails[row] == thumbnail(load_image(photos[row][1]))
+
+
+def test_photos_are_read_a_few_batches_ahead_of_the_network(photos):
+    """Memory does not grow with the number of photos."""
+    taken = []
+
+    class Slow(ToyBackbone):
+        def forward(self, batch):
+            taken.append(n_read[0] - self.n_embedded)
+            return super().forward(batch)
+
+    n_read = [0]
+
+    def counted():
+        for photo in photos:
+            n_read[0] += 1
+            yield photo
+
+    index_photos(counted(), len(photos), Slow())
+    assert max(taken) <= AHEAD + BATCH_SIZE
+
+
+def test_the_cache_reads_the_features_of_the_photos_asked_for_alone(photos, monkeypatch):
+    index_photos(photos, len(photos), ToyBackbone())
+    read = []
+    monkeypatch.setattr(
+        pq,
+        "read_table",
+        lambda path, columns, _read=pq.read_table: read.append(columns) or _read(path, columns=columns),
+    )
+    index_photos(photos[-2:], 2, ToyBackbone())
+    assert read == [["key"], ["key"], ["embedding", "color", "learned"]]  # two shards, of which one is needed

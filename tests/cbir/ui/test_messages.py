@@ -16,7 +16,8 @@ ERRORS = {name for name, thing in vars(cbir.errors).items() if isinstance(thing,
 TEMPLATED = (ERRORS - {"UnknownNameError"}) | {"Message", "TooMuchError"}
 # Modules whose errors reach visitors of the page -> what they raise that does.
 MODULES = dict.fromkeys(
-    ("errors", "options", "search", "gallery", "explain", "compare", "export", "images", "headers"), TEMPLATED
+    ("errors", "columns", "options", "search", "gallery", "explain", "compare", "export", "images", "headers"),
+    TEMPLATED,
 )
 MODULES |= {"hub": {"HubUnreachableError", "Message"}, "bundle": {"Message"}}
 MODULES |= {f"ui/{path.stem}": TEMPLATED for path in (ROOT / "cbir" / "ui").glob("*.py") if path.stem != "charts"}
