@@ -1,5 +1,5 @@
 # The app in a container: see docs/deploy.md.
-FROM python:3.11-slim-bookworm
+FROM python:3.12-slim-bookworm
 
 WORKDIR /app
 COPY requirements.txt ./
@@ -17,11 +17,12 @@ ENV HOME=/home/user \
     PYTHONUNBUFFERED=1 \
     GRADIO_SERVER_NAME=0.0.0.0 \
     GRADIO_SERVER_PORT=7860
+# A Space downloads its bundle here.
 EXPOSE 7860
 
 # `http.client` rather than `urllib`: no proxy of the environment comes between.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=90s \
-    CMD ["python", "-c", "import http.client, os; app = http.client.HTTPConnection('127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'], timeout=8); app.request('GET', '/gradio_api/info'); exit(app.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, os; app = http.client.HTTPConnection('127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'], timeout=8); app.request('GET', '/health'); exit(app.getresponse().status != 200)"]
 # As process 1, Python does not hear SIGTERM; SIGINT it does, and closes the app.
 STOPSIGNAL SIGINT
 CMD ["python", "app.py"]

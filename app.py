@@ -22,6 +22,7 @@ from cbir.errors import CbirError
 from cbir.own_photos import index_folder
 from cbir.search import Retriever
 from cbir.ui import build_demo, launch
+from cbir.ui.zero_gpu import with_lent_gpu
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         backbone = load_bundle_backbone(bundle, args.weights)
         if args.photos:
             bundle = index_folder(args.photos, bundle, backbone)
-        retriever = Retriever(bundle, backbone)
+        retriever = Retriever(bundle, with_lent_gpu(backbone))
         retriever.warm_up()
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -397,6 +397,21 @@ def bundle_files(folder: str | Path) -> dict[str, Path]:
     return {name: folder / name for name in (MANIFEST, *_needed_files(contents))}
 
 
+def hub_manifest(repo: str, commit: str) -> tuple[Manifest, list[str]]:
+    """What made a bundle on the Hub, and the names of the files that the app loads of it; downloads the manifest alone.
+
+    Raises:
+        BundleError: it is damaged, or made by another version.
+        HubError: the Hub refuses; HubUnreachableError: it does not answer.
+    """
+    folder = hub.download(repo, [MANIFEST], commit)[0].parent
+    manifest = _read_manifest(folder)
+    try:
+        return build(Manifest, manifest), [MANIFEST, *_needed_files(manifest)]
+    except ValueError as error:
+        raise BundleError(f"{repo}@{commit}: {MANIFEST} cannot be read ({error}): publish the bundle again") from None
+
+
 def manifest_with_licence(folder: str | Path, licence: str) -> bytes:
     """The manifest of a bundle as it is to be published, where somebody states the photos' licence only then.
 

@@ -123,7 +123,10 @@ def translate_errors(call: Callable[[], T], repo: str) -> T:
         status = error.response.status_code
         hint = {
             401: "log in with `hf auth login` or HF_TOKEN",
-            403: "the token lacks the right: take one with write access",
+            402: "it needs a paid plan or prepaid credits; a free account may have two Gradio Spaces on ZeroGPU "
+            "(train.space --hardware zero-gpu)",
+            403: "the token or the account lacks the right: take a token with write access; a free account may have "
+            "two Gradio Spaces, on ZeroGPU",
             409: "somebody else changed the repository meanwhile: try again",
             412: "somebody else changed the repository meanwhile: try again",
             429: "too many requests: wait some minutes",

@@ -29,6 +29,7 @@ class Repo:
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)  # of a Space
     sdk: str | None = None  # of a Space
+    hardware: str | None = None  # of a Space
 
     def commit(self, files: dict[str, bytes]) -> str:
         parents = "".join(sha for sha, _ in self.commits)
@@ -175,7 +176,9 @@ class Handler(BaseHTTPRequestHandler):
         url = {"url": f"{self.server.url}/{'' if kind == 'models' else kind + '/'}{name}"}
         if (kind, name) in self.server.repos:
             return self.answer(409, {"error": "You already created this repo", **url})
-        repo = self.server.repos[kind, name] = Repo(asked.get("visibility") == "private", sdk=asked.get("sdk"))
+        repo = self.server.repos[kind, name] = Repo(
+            asked.get("visibility") == "private", sdk=asked.get("sdk"), hardware=asked.get("hardware")
+        )
         repo.commit({".gitattributes": b"* text=auto\n"})
         self.answer(200, url)
 
@@ -270,6 +273,13 @@ class Handler(BaseHTTPRequestHandler):
                 variables[asked["key"]] = asked["value"]
             self.answer(200, {key: {"value": value} for key, value in variables.items()})
 
+    def runtime(self, repo: str) -> None:
+        if self.find("spaces", repo):
+            space = self.server.repos["spaces", repo]
+            if self.command == "POST":
+                space.hardware = json.loads(self.body)["flavor"]
+            self.answer(200, {"stage": "BUILDING", "hardware": {"current": None, "requested": space.hardware}})
+
     def resolve(self, kind: str | None, repo: str, revision: str, name: str) -> None:
         commit = self.find((kind or "models/").strip("/"), repo, revision)
         if commit is None:
@@ -295,6 +305,8 @@ ROUTES = [
     ("GET", "/api/whoami-v2", Handler.whoami),
     ("POST", "/api/validate-yaml", Handler.validate),
     ("POST", "/api/repos/create", Handler.create),
+    ("GET", r"/api/spaces/(?P<repo>[\w.-]+/[\w.-]+)/runtime", Handler.runtime),
+    ("POST", r"/api/spaces/(?P<repo>[\w.-]+/[\w.-]+)/hardware", Handler.runtime),
     ("GET", r"/api/spaces/(?P<repo>[\w.-]+/[\w.-]+)/variables", Handler.variables),
     ("POST", r"/api/spaces/(?P<repo>[\w.-]+/[\w.-]+)/variables", Handler.variables),
     ("GET", f"/api/{REPO}", Handler.info),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, png, toy_photo
-from train.space import app_files
+from train.space import DOCKER_PRELOADS, Target, app_files, linked
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COPIED = [name for names in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()]
@@ -42,10 +42,17 @@ def test_what_the_image_holds_starts_and_searches(image):
 
 
 def test_a_space_holds_what_the_image_holds():
-    files = {name for name in app_files() if name not in ("README.md", "LICENSE") and not name.startswith("docs/")}
+    about = {"README.md", *(path.relative_to(ROOT).as_posix() for path in linked(ROOT / "README.md"))}
+    files = set(app_files(Target("user/search", "cpu-basic"))) - about
     assert {next((top for top in COPIED if name == top or name.startswith(f"{top}/")), name) for name in files} == set(
         COPIED
     )
+
+
+def test_a_space_has_a_place_to_load_its_bundle():
+    before, _, after = DOCKERFILE.partition(DOCKER_PRELOADS)
+    assert "\nUSER 1000\n" in before  # into that user's cache
+    assert after
 
 
 def test_the_builder_is_sent_what_is_copied():

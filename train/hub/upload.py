@@ -40,6 +40,7 @@ class Upload:
         message: of the commit.
         public: whether a new repository is public; an existing one keeps its visibility.
         sdk: of a new Space, "gradio" or "docker".
+        hardware: of a new Space, as the Hub calls it; None for what it gives.
     """
 
     repo: str
@@ -49,6 +50,7 @@ class Upload:
     message: str
     public: bool = False
     sdk: str | None = None
+    hardware: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ def _commit(what: Upload, changes: _Changes) -> str:
 
     api = HfApi(endpoint=hub.endpoint())
     if changes.head is None:
-        api.create_repo(what.repo, repo_type=what.kind, private=not what.public, space_sdk=what.sdk, exist_ok=True)
+        space: dict[str, Any] = {"space_sdk": what.sdk, "space_hardware": what.hardware}
+        api.create_repo(what.repo, repo_type=what.kind, private=not what.public, exist_ok=True, **space)
     add = [CommitOperationAdd(name, content) for name, content in sorted(changes.send.items())]
     delete = [CommitOperationDelete(name) for name in changes.delete]
     with warnings.catch_warnings():
