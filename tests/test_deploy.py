@@ -1,11 +1,13 @@
 """Dockerfile and workflows: what can be known of them without Docker and Actions."""
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from train.space import DOCKER_PRELOADS, Target, app_files, linked
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COPIED = [name for names in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()]
+ON_ZERO_GPU = {"spaces"}  # what `train.space` adds to the requirements there
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -72,6 +75,28 @@ def test_the_health_check_tells_a_healthy_app_from_others(url, monkeypatch):
     assert subprocess.run(check, stderr=subprocess.DEVNULL).returncode == 1
 
 
+def normal(package):
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def test_what_is_imported_is_listed():
+    listed = set()
+    for path in ROOT.glob("requirements*.txt"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        listed |= {normal(re.split(r"[=;\[ ]", line)[0]) for line in lines if line and line[0] not in "#-"}
+    packages = packages_distributions()
+    ours = {"app", "cbir", "train", "samples", "benchmarks", "tests"}
+    for folder in sorted(ours):
+        for path in [*ROOT.glob(f"{folder}.py"), *(ROOT / folder).rglob("*.py")]:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    names = [node.module]
+                for name in {name.partition(".")[0] for name in names} - ours - set(sys.stdlib_module_names):
+                    found = set(map(normal, packages.get(name, [name])))
+                    assert name in ON_ZERO_GPU or found & listed, f"{path.relative_to(ROOT)} imports {name}"
+
+
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
 def workflow(request):
     return request.param.read_text()
@@ -118,11 +143,12 @@ def test_without_settings_nothing_is_synced(environment, is_complete, tmp_path):
     assert printed.startswith("::notice::") == (not is_complete)
 
 
-@pytest.mark.parametrize("bundle", ["", "user/bundle@main"])
-def test_the_space_is_sent_with_its_bundle(bundle, tmp_path):
+@pytest.mark.parametrize(("bundle", "hardware"), [("", ""), ("user/bundle@main", "cpu-basic")])
+def test_the_space_is_sent_with_its_bundle(bundle, hardware, tmp_path):
     (job,) = yaml.safe_load((ROOT / ".github/workflows/sync-space.yml").read_text())["jobs"].values()
-    words = run_step(job["steps"][-1], {"SPACE": "user/space", "BUNDLE": bundle}, tmp_path).splitlines()
-    assert words == ["-m", "train.space", "--to", "user/space", *(["--bundle", bundle] if bundle else [])]
+    words = run_step(job["steps"][-1], {"SPACE": "user/space", "BUNDLE": bundle, "HARDWARE": hardware}, tmp_path)
+    asked = ["--bundle", bundle, "--hardware", hardware] if bundle else []
+    assert words.splitlines() == ["-m", "train.space", "--to", "user/space", *asked]
 
 
 def test_what_a_person_types_stays_one_word(tmp_path):
