@@ -405,9 +405,9 @@ def hub_manifest(repo: str, commit: str) -> tuple[Manifest, list[str]]:
         HubError: the Hub refuses; HubUnreachableError: it does not answer.
     """
     folder = hub.download(repo, [MANIFEST], commit)[0].parent
-    manifest = _read_manifest(folder)
+    manifest, contents = _read_manifest(folder)
     try:
-        return build(Manifest, manifest), [MANIFEST, *_needed_files(manifest)]
+        return build(Manifest, manifest), [MANIFEST, *_needed_files(contents)]
     except ValueError as error:
         raise BundleError(f"{repo}@{commit}: {MANIFEST} cannot be read ({error}): publish the bundle again") from None
 
