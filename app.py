@@ -6,7 +6,8 @@
 
 --weights FILE gives the backbone's weights where the bundle was trained with a local file.
 
-Host and port come from --host and --port, else from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+Host and port come from --host and --port, else from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT; the level of the log
+comes from CBIR_LOG_LEVEL.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
 from cbir.own_photos import index_folder
 from cbir.search import Retriever
-from cbir.ui import build_demo, launch
+from cbir.ui import build_demo, launch, log
 from cbir.ui.zero_gpu import with_lent_gpu
 
 
@@ -40,12 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     """Serves until stopped; returns 2 when the user has to mend something first."""
     args = parse_args(argv)
     try:
+        log.set_up()
         bundle = open_bundle(args.bundle)
         backbone = load_bundle_backbone(bundle, args.weights)
         if args.photos:
             bundle = index_folder(args.photos, bundle, backbone)
         retriever = Retriever(bundle, with_lent_gpu(backbone))
         retriever.warm_up()
+        log.started(retriever, backbone)
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

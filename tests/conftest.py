@@ -105,6 +105,7 @@ class ToyBackbone:
     dim = 64
     fingerprint = hashlib.sha256(b"toy").hexdigest()
     color_network = None
+    device, precision = "cpu", "float32"
 
     def __init__(self) -> None:
         self.n_embedded = 0

@@ -12,6 +12,10 @@ views       the parts of the page that are plain HTML, and `report`, the page "H
 templating  HTML from templates/
 texts       every word that a person reads, from locales/
 errors      what a user did wrong -> one clear line
+log         what serves, and a line for each search
+routes      what the server answers beside Gradio: /health, /version, the catalogue's pictures
+tools       the endpoints as tools for agents (MCP)
+zero_gpu    embedding on GPUs that the Hub lends to a Space
 thumbnails  the gallery's pictures as files that the browser can fetch
 heat        heat maps as pictures
 fetch       photos from addresses that strangers gave

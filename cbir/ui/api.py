@@ -41,6 +41,7 @@ from cbir.ui.inputs import (
     photo_at,
     photo_source,
 )
+from cbir.ui.log import compared, searched
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
 from cbir.version import API_VERSION
@@ -287,7 +288,9 @@ class Endpoints:
             photo, name = self._photo(image, image_url)
             photos = [photo]
         query = self.retriever.query(photos, ids=[id] if id else [], crop=_crop(crop))
-        return comparison_json(compare(self.retriever, query, options), self.retriever.bundle, name)
+        comparison = compare(self.retriever, query, options)
+        compared(comparison)
+        return comparison_json(comparison, self.retriever.bundle, name)
 
     def explain(
         self,
@@ -368,6 +371,7 @@ class Endpoints:
         }
 
     def _answer(self, result: SearchResult, name: str | None = None) -> SearchJson:
+        searched(result)
         answer = result_json(result, self.retriever.bundle, name)
         matches = [{**match, "thumbnail": self.thumbnails.url(match["id"])} for match in answer["matches"]]
         return cast("SearchJson", {**answer, "matches": matches})

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 import gradio as gr
 
 from cbir.errors import CbirError
+from cbir.ui.log import call
 from cbir.ui.texts import Words
 
 P = ParamSpec("P")
@@ -25,8 +26,11 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(handler)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         words = Words.of(next((value for value in args if isinstance(value, gr.Request)), None))
+        # Endpoints go by their names; events of the page have names that change.
+        place = f"/{handler.__name__}" if handler.__qualname__.startswith("Endpoints.") else "page"
         try:
-            return handler(*args, **kwargs)
+            with call(place):
+                return handler(*args, **kwargs)
         except CbirError as error:
             raise gr.Error(words.message(error.message), print_exception=False) from error
         except Exception as error:

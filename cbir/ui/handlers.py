@@ -24,6 +24,7 @@ from cbir.ui import report, views
 from cbir.ui.address import ALSO, FLAGS, SearchState, flags_of
 from cbir.ui.errors import show_errors
 from cbir.ui.inputs import checked_batch, checked_names, checked_seed, checked_text, crop_of, no_photo, upload_path
+from cbir.ui.log import compared, searched
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, picture_url
 
@@ -107,6 +108,7 @@ class Handlers:
         options, gallery = state.search.options(), self.retriever.gallery
         self.retriever.check(options)
         result = self.retriever.rank(self._query(state), options)
+        searched(result)
         paths = [self.thumbnails.path(match.id) for match in result.matches]
         items = list(zip(paths, views.captions(result, words), strict=True))
         first = state.photos[0]
@@ -281,6 +283,7 @@ class Handlers:
         if not state.photos:
             return views.nothing_yet(words)
         found = compare(self.retriever, self._query(state), state.search.options())
+        compared(found)
         settings = {name: self._settings(state.search, method=name) for name in found.by_method}
         return views.comparison(found, self.thumbnails.url, settings, words)
 

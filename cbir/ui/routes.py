@@ -19,6 +19,7 @@ from starlette.types import Message, Scope
 from cbir.search import Retriever
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import THUMBNAILS, Thumbnails
+from cbir.ui.zero_gpu import device_of
 from cbir.version import API_VERSION, __version__
 
 OPENAPI = f"{API_PREFIX}/openapi.json"
@@ -37,6 +38,7 @@ class VersionJson(TypedDict):
     revision: str
     photos: int
     backbone: str
+    device: str
     notice: str | None
 
 
@@ -69,6 +71,7 @@ def version_json(retriever: Retriever) -> VersionJson:
         "revision": bundle.revision,
         "photos": len(bundle.gallery),
         "backbone": bundle.manifest.backbone.name,
+        "device": device_of(retriever.backbone),
         "notice": str(bundle.notice) if bundle.notice else None,
     }
 

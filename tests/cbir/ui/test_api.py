@@ -101,7 +101,7 @@ def test_the_server_says_whether_it_is_up_and_what_it_is(url, toy_bundle):
     version = httpx.get(f"{url}version").json()
     assert (version["version"], version["api_version"]) == (cbir.__version__, API_VERSION)
     assert (version["bundle"], version["revision"]) == ("Toy photos", toy_bundle.revision)
-    assert (version["photos"], version["backbone"], version["notice"]) == (108, "toy", None)
+    assert (version["photos"], version["backbone"], version["device"], version["notice"]) == (108, "toy", "cpu", None)
     about = httpx.get(f"{url}gradio_api/openapi.json").json()
     assert about["info"]["version"] == API_VERSION
     assert any(path.endswith("/search") for path in about["paths"])

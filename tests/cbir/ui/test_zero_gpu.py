@@ -22,8 +22,6 @@ class OnGpu(ToyBackbone):
 
 
 class Backbone(ToyBackbone):
-    device = "cpu"
-
     def on(self, device):
         self.there = OnGpu(device)
         return self.there
