@@ -16,10 +16,9 @@ score a few photos, and says which check failed. Names of files follow from the 
 
 import hashlib
 import json
+import os
 import platform
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -41,6 +40,7 @@ from cbir.features import Features
 from cbir.features.backbone import Backbone, BackboneInfo, load_backbone
 from cbir.features.color_descriptor import COLOR_DIM, COLOR_VERSION
 from cbir.features.color_network import ColorNetwork
+from cbir.files import check_writable, recover, replacing
 from cbir.gallery import Gallery
 from cbir.graphs import open_forest
 from cbir.labels import LABELS, POOLED, TASKS
@@ -248,50 +248,61 @@ class Bundle:
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
-    """Writes a bundle: into a temporary folder first, then by one rename. A bundle of that name is replaced.
+    """Writes a bundle aside, then moves it into place in one step. A bundle of that name is replaced.
 
     Returns:
         The folder.
 
     Raises:
-        BundleError: the folder exists and is not a bundle.
+        BundleError: the folder exists and is not a bundle, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not _is_replaceable(folder):
-        raise BundleError(f"{folder} exists and is not a bundle: give another folder, or remove it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    check_out(folder)
     try:
-        new.chmod(0o755)
-        parts = {
-            name: flatten(part, None if isinstance(part, AttributeModel) else AttributeModel)
-            for name, part in _parts(bundle).items()
-        }
-        _write_files(bundle, parts, new)
-        made = replace(bundle.manifest, created=bundle.manifest.created or _now(), version=__version__)
-        contents = _Contents(
-            _COLOR_DESCRIPTOR,
-            parts={name: flat.json for name, flat in parts.items()},
-            libraries={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
-            files={path.name: _File(_sha256(path), path.stat().st_size) for path in sorted(new.iterdir())},
-        )
-        manifest = {
-            "format": FORMAT,
-            "schema_version": SCHEMA_VERSION,
-            **flatten(made).json,
-            **flatten(contents).json,
-        }
-        (new / MANIFEST).write_bytes(_manifest_bytes(manifest))
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.rename(old / folder.name)
-            new.rename(folder)
-            shutil.rmtree(old)
-        else:
-            new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder.resolve()) as new:
+            new.mkdir()
+            _write(bundle, new)
+    except (OSError, pa.ArrowException, SafetensorError) as error:
+        raise BundleError(
+            f"cannot write the bundle {folder} ({_short(error)}): free space, or choose another"
+        ) from error
     return folder
+
+
+def check_out(folder: Path) -> None:
+    """Checks that a bundle may be written there: the folder is new, empty or an older bundle.
+
+    Raises:
+        BundleError: it is something else.
+        CbirError: it belongs to another user, or cannot be written.
+    """
+    recover(folder)
+    if os.path.lexists(folder) and not _is_replaceable(folder):
+        raise BundleError(f"{folder} exists and is not a bundle: give another folder, or remove it")
+    check_writable(folder.parent)
+
+
+def _write(bundle: Bundle, folder: Path) -> None:
+    parts = {
+        name: flatten(part, None if isinstance(part, AttributeModel) else AttributeModel)
+        for name, part in _parts(bundle).items()
+    }
+    _write_files(bundle, parts, folder)
+    made = replace(bundle.manifest, created=bundle.manifest.created or _now(), version=__version__)
+    contents = _Contents(
+        _COLOR_DESCRIPTOR,
+        parts={name: flat.json for name, flat in parts.items()},
+        libraries={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
+        files={path.name: _File(_sha256(path), path.stat().st_size) for path in sorted(folder.iterdir())},
+    )
+    manifest = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        **flatten(made).json,
+        **flatten(contents).json,
+    }
+    (folder / MANIFEST).write_bytes(_manifest_bytes(manifest))
 
 
 def open_bundle(source: str | Path | None = None) -> Bundle:
@@ -331,6 +342,7 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
         HubError: the Hub refuses; HubUnreachableError: it does not answer.
     """
     folder = EMBEDDED if source is None else Path(source)
+    recover(folder)
     if not folder.exists() and (found := hub.parse_repo(str(source))):
         return _load(_download(*found), found[0])
     return _load(folder)

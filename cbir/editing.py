@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cbir.bundle import Bundle, Edits, load_bundle, load_bundle_backbone, save_bundle
 from cbir.errors import BundleError, DataError, ImageError, NoPhotosError
 from cbir.features.backbone import Backbone
-from cbir.files import cache_root
+from cbir.files import cache_root, reason
 from cbir.gallery import Gallery, index_gallery
 from cbir.images import load_image, thumbnail
 from cbir.labels import LABELS
@@ -169,13 +169,16 @@ def _locked(folder: Path) -> Iterator[None]:
     if not folder.is_dir():
         raise BundleError(f"expected a bundle on this machine, but there is no folder {str(folder)!r}: check the path")
     lock = cache_root() / "locks" / f"{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:16]}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
     editing = FileLock(lock)
     try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         editing.acquire(timeout=0)
     except Timeout:
         print(f"{folder} is being edited by another command: waiting for it")
         editing.acquire()
+    except OSError as error:
+        advice = "set CBIR_CACHE to a folder of yours"
+        raise BundleError(f"cannot lock the bundle by {lock} ({reason(error)}): {advice}") from error
     try:
         yield
     finally:

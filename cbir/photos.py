@@ -10,6 +10,7 @@ The photos may be
 """
 
 import csv
+import functools
 import hashlib
 import io
 import re
@@ -24,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from cbir.errors import DataError
-from cbir.files import cache_root, replacing
+from cbir.files import CacheFolder
 from cbir.images import MAX_BYTES
 
 COLORS = ("black", "blue", "brown", "green", "red", "white")
@@ -189,13 +190,17 @@ def _unpack(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
         with archive.open(member) as file:
             digest = hashlib.file_digest(cast("io.BufferedIOBase", file), "sha256").hexdigest()
         suffix = PurePosixPath(member.filename).suffix.lower()
-        target = cache_root().absolute() / "photos" / digest[:2] / (digest + suffix)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as partial, archive.open(member) as file, partial.open("wb") as copy:
-                shutil.copyfileobj(file, copy)
+        folder, name = CacheFolder("photos", digest[:2]), digest + suffix
+        target = folder.find(name) or folder.write(name, functools.partial(_copy, archive, member))
+        if target is None:
+            raise DataError(f"cannot unpack {str(path)!r} into {folder.places[0]}: set CBIR_CACHE to a folder of yours")
         paths.append(str(target))
     return paths
+
+
+def _copy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+    with archive.open(member) as file, path.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
 
 
 def _from_files(files: _Files, any_folders: bool) -> PhotoListing:

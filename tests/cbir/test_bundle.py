@@ -28,6 +28,7 @@ from cbir.labels import TASKS
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES, Models
 from tests.conftest import onnx_mean
 from tests.try_bundles import loop, try_bundles
+from tests.try_faults import try_kills
 
 FOREST = "random_forest.type.onnx"
 
@@ -115,12 +116,29 @@ def test_a_bundle_of_another_version_is_replaced(toy_bundle, copy):
     assert len(load_bundle(copy).gallery) == len(toy_bundle.gallery)
 
 
+def test_a_bundle_that_was_killed_while_it_was_replaced_is_the_old_or_the_new(saved):
+    """`python -m tests.try_faults` kills more often."""
+    counts = try_kills(saved, 5)
+    assert counts == {
+        "bundle: killed while it is replaced|survived": 5,
+        "bundle: what was left is cleaned|survived": 1,
+    }
+
+
+def test_a_bundle_is_replaced_where_a_link_points(toy_bundle, copy, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(copy)
+    save_bundle(dataclasses.replace(toy_bundle, report=None), link)
+    assert link.is_symlink()
+    assert load_bundle(copy).report is None
+
+
 def test_a_failed_save_leaves_the_old_bundle(toy_bundle, copy, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
     monkeypatch.setattr("cbir.bundle.save_file", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(BundleError, match="disk full"):
         save_bundle(toy_bundle, copy)
     assert len(load_bundle(copy).gallery) == len(toy_bundle.gallery)
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
