@@ -5,6 +5,7 @@ before: the manifest counts what changed since (`Edits`), and page, model card a
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from cbir.bundle import Bundle, Edits, load_bundle, load_bundle_backbone, save_bundle
+from cbir.embedded import is_embedded, read_gallery, read_info
 from cbir.errors import BundleError, DataError, ImageError, NoPhotosError
-from cbir.features.backbone import Backbone
+from cbir.features.backbone import Backbone, BackboneInfo
 from cbir.files import cache_root, reason
 from cbir.gallery import Gallery, index_gallery
 from cbir.images import load_image, thumbnail
@@ -58,8 +60,8 @@ def add_photos(
 
     Args:
         folder: of the bundle.
-        sources: photos, and folders or zips of photos as `app.py --photos` reads them. The id of a photo is its path
-            within the folder or zip, or the name of the file.
+        sources: photos, folders or zips of photos as `app.py --photos` reads them, and folders of embedded photos.
+            The id of a photo is its path within the folder or zip, or the name of the file.
         backbone: embeds them; None to load the bundle's where there is something to embed.
         weights: of the backbone that is loaded, as for `load_backbone`.
         overwrite: whether photos take the places of others with the same ids.
@@ -75,34 +77,32 @@ def add_photos(
     """
     with _locked(folder):
         bundle = load_bundle(folder)
-        records, n_ignored = _list(sources)
-        known, changed, unreadable = _compare(bundle.gallery, records)
+        given = _list(sources, bundle)
+        unreadable = dict(given.unreadable)
+        known, changed = _compare(bundle.gallery, given, unreadable)
         if changed and not overwrite:
             raise DataError(
                 f"expected new photos, but {len(changed)} ids have other photos or labels already "
                 f"({_shortened(changed)}): rename the files, or overwrite what is there (--replace)"
             )
-        new = [record for record in records if record.id not in {*known, *unreadable}]
-        if not new:
-            return Added(known=known, unreadable=unreadable, n_ignored=n_ignored)
-        backbone = backbone or load_bundle_backbone(bundle, weights)
-        if backbone.fingerprint != bundle.manifest.backbone.fingerprint:
-            raise BundleError(
-                f"expected the backbone that made the bundle, got other weights of {backbone.name}: give the same with "
-                "--weights FILE"
-            )
-        columns = {name: [getattr(record, name) for record in new] for name in LABELS}
-        try:
-            more, failed = index_gallery([r.id for r in new], [r.path for r in new], columns, backbone)
-        except NoPhotosError as error:
-            if not known:
-                raise
-            return Added(known=known, unreadable={**unreadable, **error.unreadable}, n_ignored=n_ignored)
-        unreadable |= failed
+        left = {*known, *unreadable}
+        parts = [part.take(~np.isin(part.ids, known)) for part in given.embedded if not left.issuperset(part.ids)]
+        if new := [record for record in given.records if record.id not in left]:
+            try:
+                part, failed = _index(new, bundle, backbone or load_bundle_backbone(bundle, weights))
+                parts.append(part)
+            except NoPhotosError as error:
+                if not known and not parts:
+                    raise
+                failed = dict(error.unreadable)
+            unreadable |= failed
+        if not parts:
+            return Added(known=known, unreadable=unreadable, n_ignored=given.n_ignored)
+        more = Gallery.concatenate(parts)
         added = more.ids.tolist()
         replaced = [id for id in added if id in bundle.gallery]
         save_bundle(_edited(bundle, without=replaced, more=more, unreadable=unreadable), folder)
-    return Added([id for id in added if id not in replaced], replaced, known, unreadable, n_ignored)
+    return Added([id for id in added if id not in replaced], replaced, known, unreadable, given.n_ignored)
 
 
 def remove_photos(folder: Path, ids: Iterable[str]) -> int:
@@ -185,41 +185,81 @@ def _locked(folder: Path) -> Iterator[None]:
         editing.release()
 
 
-def _list(sources: Sequence[Path]) -> tuple[list[PhotoRecord], int]:
-    """The photos of all sources, and how many files beside them were ignored."""
-    records: dict[str, PhotoRecord] = {}
+@dataclass(frozen=True)
+class _Given:
+    """What is to be added: photos as files, embedded ones, why others cannot be read, and a number of other files."""
+
+    records: list[PhotoRecord]
+    embedded: list[Gallery]
+    unreadable: dict[str, str]
+    n_ignored: int
+
+
+def _list(sources: Sequence[Path], bundle: Bundle) -> _Given:
+    records: list[PhotoRecord] = []
+    embedded: list[Gallery] = []
+    unreadable: dict[str, str] = {}
     n_ignored = 0
     for source in sources:
-        if source.is_file() and source.suffix.lower() in PHOTO_SUFFIXES:
-            found = [PhotoRecord(source.name, str(source.absolute()), "", "")]
+        if is_embedded(source):
+            _check_made_by(read_info(source).backbone, bundle)
+            gallery, others = read_gallery(source)
+            embedded.append(gallery)
+            unreadable |= others
+        elif source.is_file() and source.suffix.lower() in PHOTO_SUFFIXES:
+            records.append(PhotoRecord(source.name, str(source.absolute()), "", ""))
         else:
             listing = list_photos(source, any_folders=True)
-            found, n_ignored = listing.records, n_ignored + listing.n_ignored
-        for record in found:
-            if record.id in records and records[record.id].path != record.path:
-                raise DataError(
-                    f"expected each id once, but {record.id!r} is in two of the sources: rename one of the files"
-                )
-            records[record.id] = record
-    return list(records.values()), n_ignored
+            records += listing.records
+            n_ignored += listing.n_ignored
+    records = list({(record.id, record.path): record for record in records}.values())  # the same file twice is one
+    ids = Counter([*(record.id for record in records), *(id for part in embedded for id in part.ids.tolist())])
+    if ids and (twice := ids.most_common(1)[0])[1] > 1:
+        raise DataError(f"expected each id once, but {twice[0]!r} is in two of the sources: rename one of the files")
+    return _Given(records, embedded, unreadable, n_ignored)
 
 
-def _compare(gallery: Gallery, records: Sequence[PhotoRecord]) -> tuple[list[str], list[str], dict[str, str]]:
-    """Of photos whose ids are in the gallery: which it has, which are other photos there, which cannot be read."""
+def _check_made_by(backbone: Backbone | BackboneInfo, bundle: Bundle) -> None:
+    if backbone.fingerprint != bundle.manifest.backbone.fingerprint:
+        raise BundleError(
+            f"expected the backbone that made the bundle, got other weights of {backbone.name}: give the same with "
+            "--weights FILE, and to train.embed the bundle"
+        )
+
+
+def _index(records: Sequence[PhotoRecord], bundle: Bundle, backbone: Backbone) -> tuple[Gallery, dict[str, str]]:
+    _check_made_by(backbone, bundle)
+    columns = {name: [getattr(record, name) for record in records] for name in LABELS}
+    return index_gallery([record.id for record in records], [record.path for record in records], columns, backbone)
+
+
+def _compare(gallery: Gallery, given: _Given, unreadable: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Of photos whose ids are in the gallery: which it has, and which are other photos there.
+
+    Those that cannot be read are put into `unreadable`.
+    """
     known: list[str] = []
     changed: list[str] = []
-    unreadable: dict[str, str] = {}
-    there = [record for record in records if record.id in gallery]
+
+    def compare(id: str, picture: bytes, labels: Mapping[str, str]) -> None:
+        row = gallery.row(id)
+        is_same = picture == gallery.thumbnails[row]
+        is_same &= all(labels[name] in ("", gallery.labels[name][row]) for name in LABELS)
+        (known if is_same else changed).append(id)
+
+    there = [record for record in given.records if record.id in gallery]
     for record in tqdm(there, desc="comparing", unit="photo", disable=not there):
-        row = gallery.row(record.id)
         try:
-            is_same = thumbnail(load_image(record.path)) == gallery.thumbnails[row]
+            picture = thumbnail(load_image(record.path))
         except (ImageError, OSError) as error:
             unreadable[record.id] = str(error)
             continue
-        is_same &= all(getattr(record, name) in ("", gallery.labels[name][row]) for name in LABELS)
-        (known if is_same else changed).append(record.id)
-    return known, changed, unreadable
+        compare(record.id, picture, {name: getattr(record, name) for name in LABELS})
+    for part in given.embedded:
+        for row, id in enumerate(part.ids.tolist()):
+            if id in gallery:
+                compare(id, part.thumbnails[row], part.labels_of(row))
+    return known, changed
 
 
 def _shortened(ids: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
     python -m train.run --data PHOTOS --backbone efficientnet-lite0 --out BUNDLE [--push user/repo]
 
 PHOTOS is a folder of `<color>_<type>/` folders, a zip of one, an image folder with a labels csv, a folder saved by
-`datasets`, or a Hub dataset id (see `train.prepare_data`). Writes the bundle and prints how good its methods are. Every
-photo is embedded once: a run that was killed continues where it stopped, or tunes its color network again.
+`datasets`, a Hub dataset id (see `train.prepare_data`), or a folder that `train.embed` wrote. Writes the bundle and
+prints how good its methods are. Every photo is embedded once: a run that was killed continues where it stopped, or
+tunes its color network again.
 """
 
 import argparse
@@ -17,17 +18,20 @@ from typing import cast
 import numpy as np
 from tqdm import tqdm
 
+from cbir import hub
 from cbir.bundle import Bundle, DatasetInfo, Manifest, TuningInfo, save_bundle
+from cbir.embedded import is_embedded, read_gallery, read_info
 from cbir.errors import CbirError
 from cbir.features import Features, extract_learned
-from cbir.features.backbone import BACKBONES, BATCH_SIZE, Backbone, load_backbone
+from cbir.features.backbone import BACKBONES, BATCH_SIZE, load_backbone
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
+from cbir.photos import count_labels
 from cbir.report import Report
 from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
-from train.data.dataset import Dataset, Reading, counts, read, read_dataset
+from train.data.dataset import Dataset, read, read_dataset
 from train.data.embed import embed_dataset, read_photos
 from train.data.split import check_pairs, near_duplicate_groups, split_by_group
 from train.evaluate import evaluate
@@ -42,6 +46,7 @@ from train.publish import print_published, publish
 
 # Of the train photos' groups of near duplicates: kept from the color network, for methods on pairs and temperatures.
 UNTUNED_SHARE = 0.15
+BACKBONE = "vgg16"  # as in the article
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Config:
     Attributes:
         data: photos of the gallery, as in the module's docstring.
         out: folder of the bundle.
-        backbone: a name in `BACKBONES` or a timm model id.
+        backbone: a name in `BACKBONES` or a timm model id; None for `BACKBONE`, or what embedded the photos.
         weights: a local safetensors file for the backbone; None for its default weights.
         revision: of the dataset on the Hub.
         also_fit: more photos to fit on, that are not put into the gallery; either label may be missing.
@@ -68,7 +73,7 @@ class Config:
 
     data: str
     out: Path
-    backbone: str = "vgg16"
+    backbone: str | None = None
     weights: Path | None = None
     revision: str | None = None
     also_fit: str | None = None
@@ -101,17 +106,25 @@ def train(config: Config) -> Bundle:
         )
     if config.push:
         check_access(config.push)  # before hours of work rather than after
-    reading = read(config.data, config.revision)
-    dataset = reading.dataset
+    embedded = read_info(Path(config.data)) if is_embedded(Path(config.data)) else None
+    if embedded and config.tune_color:
+        raise CbirError("expected photos to tune a color network on, got embedded ones: leave --tune-color out")
+    reading = None if embedded else read(config.data, config.revision)
+    licence = config.licence or (reading.licence if reading else None)
     if config.push:
-        check_licence(config.licence or reading.licence, config.public)
+        check_licence(licence, config.public)
     more = read_dataset(config.also_fit) if config.also_fit else None
-    backbone = load_backbone(config.backbone, config.weights)
+    backbone = load_backbone(config.backbone or (embedded.backbone.name if embedded else BACKBONE), config.weights)
+    if embedded and embedded.backbone.fingerprint != backbone.fingerprint:
+        raise CbirError(
+            f"expected photos embedded by {backbone.name} with these weights, got {config.data}, which "
+            f"{embedded.backbone.name} embedded: give the same --weights, and no color network"
+        )
 
-    gallery, unreadable = embed_dataset(dataset, backbone)
+    gallery, unreadable = embed_dataset(reading.dataset, backbone) if reading else read_gallery(Path(config.data))
     report_unreadable(unreadable, config.data)
     fit_features, fit_labels = gallery.features, dict(gallery.labels)
-    sources = [(dataset, gallery)]
+    sources = [(reading.dataset, gallery)] if reading else []
     if more is not None:
         extra, extra_unreadable = embed_dataset(more, backbone)
         report_unreadable(extra_unreadable, str(config.also_fit))
@@ -146,7 +159,20 @@ def train(config: Config) -> Bundle:
     models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["fit"].values())), config.seed)
-    manifest = _manifest(config, backbone, reading, gallery, unreadable, int((~is_test & ~in_gallery).sum()))
+    from_hub = (reading.repo, reading.revision) if reading else embedded and hub.parse_repo(embedded.source)
+    repo, revision = from_hub or (None, None)
+    dataset = DatasetInfo(
+        name=Path(config.data).name or config.data,
+        n_photos=len(gallery),
+        is_drawn=config.is_drawn,
+        repo=repo,
+        revision=revision,
+        licence=licence,
+        counts=count_labels(gallery.labels["color"].tolist(), gallery.labels["type"].tolist()),
+        unreadable=unreadable,
+        n_also_fit=int((~is_test & ~in_gallery).sum()),
+    )
+    manifest = Manifest(config.title or dataset.name, backbone.describe(), dataset, config.seed, config.test_share)
     if config.tune_color:
         manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))
     gallery_map = fit_map(gallery.features.take(gallery.splits == "train"), cast("AttributeModel", models.attributes))
@@ -174,42 +200,12 @@ def _learned(sources: Sequence[tuple[Dataset, Gallery]], color_network: ColorNet
     return np.concatenate(parts)
 
 
-def _manifest(
-    config: Config,
-    backbone: Backbone,
-    reading: Reading,
-    gallery: Gallery,
-    unreadable: dict[str, str],
-    n_also_fit: int,
-) -> Manifest:
-    name = Path(config.data).name or config.data
-    return Manifest(
-        title=config.title or name,
-        backbone=backbone.describe(),
-        dataset=DatasetInfo(
-            name=name,
-            n_photos=len(gallery),
-            is_drawn=config.is_drawn,
-            repo=reading.repo,
-            revision=reading.revision,
-            licence=config.licence or reading.licence,
-            counts=counts(reading.dataset),
-            unreadable=unreadable,
-            n_also_fit=n_also_fit,
-        ),
-        seed=config.seed,
-        test_share=config.test_share,
-    )
-
-
 def parse_args(argv: list[str] | None = None) -> Config:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="photos: see above")
     parser.add_argument("--out", required=True, type=Path, help="folder of the bundle; an older bundle is replaced")
-    parser.add_argument(
-        "--backbone", default=Config.backbone, help=f"{', '.join(BACKBONES)} or a timm model id (default: %(default)s)"
-    )
+    parser.add_argument("--backbone", help=f"{', '.join(BACKBONES)} or a timm model id (default: {BACKBONE})")
     parser.add_argument("--weights", type=Path, help="local safetensors file with the backbone's weights")
     parser.add_argument("--revision", help="revision of a Hub dataset")
     parser.add_argument("--also-fit", metavar="DATA", help="more photos to fit on, outside the gallery")

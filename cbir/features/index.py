@@ -184,3 +184,8 @@ def _embed(waiting: dict[str, _Prepared], backbone: Backbone) -> tuple[list[str]
     embedding = half_precision(backbone.forward(np.concatenate([photo.pixels for photo in photos])))
     color, learned = (np.concatenate([getattr(photo, name) for photo in photos]) for name in ("color", "learned"))
     return list(waiting), Features(embedding, color, learned), [photo.thumbnail for photo in photos]
+
+
+def extract_photos(photos: Iterable[Photo], backbone: Backbone) -> IndexedPhotos:
+    """Placeholder."""
+    raise NotImplementedError

@@ -170,10 +170,10 @@ def _reason(error: Exception) -> str:
 def _from_loaded(loaded: Dataset | datasets.DatasetDict, source: str) -> Dataset:
     """Brings a dataset of either kind of label columns to `FEATURES`, all splits together."""
     if isinstance(loaded, datasets.DatasetDict):
-        splits = [_with_features(split, source, f"{name}/") for name, split in sorted(loaded.items()) if len(split)]
+        splits = [with_features(split, source, f"{name}/") for name, split in sorted(loaded.items()) if len(split)]
         dataset = datasets.concatenate_datasets(splits) if splits else None
     else:
-        dataset = _with_features(loaded, source, "") if len(loaded) else None
+        dataset = with_features(loaded, source, "") if len(loaded) else None
     if dataset is None:
         raise DataError(f"expected photos, but the dataset {source!r} has no rows: choose another")
     ids = dataset["id"][:]
@@ -184,8 +184,12 @@ def _from_loaded(loaded: Dataset | datasets.DatasetDict, source: str) -> Dataset
     return dataset if order == list(range(len(ids))) else dataset.select(order)
 
 
-def _with_features(split: Dataset, source: str, prefix: str) -> Dataset:
-    """One split with the columns of `FEATURES`; ids, if missing, are `prefix` and the row number."""
+def with_features(split: Dataset, source: str, prefix: str, start: int = 0) -> Dataset:
+    """One split with the columns of `FEATURES`; ids, if missing, are `prefix` and the row number from `start`.
+
+    Raises:
+        DataError: it has other columns.
+    """
     split = split.with_format(None)
     images = [name for name, feature in split.features.items() if isinstance(feature, datasets.Image)]
     image = "image" if "image" in images or len(images) != 1 else images[0]
@@ -196,7 +200,7 @@ def _with_features(split: Dataset, source: str, prefix: str) -> Dataset:
         if "" in ids:
             raise DataError(f"expected an id in every row of {source!r}, but row {ids.index('')} has none: fill it in")
     else:
-        ids = [f"{prefix}{row:06d}" for row in range(len(split))]
+        ids = [f"{prefix}{row:06d}" for row in range(start, start + len(split))]
     colors, types = _labels_of_columns(split, source)
     bare = split.select_columns([image])
     if image != "image":
