@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from cbir.columns import BytesColumn
 from cbir.errors import ImageError, NoPhotosError
-from cbir.features import Features, describe, half_precision
+from cbir.features import Features, describe, extract, half_precision
 from cbir.features.backbone import BATCH_SIZE, Backbone
 from cbir.features.cache import FeatureCache
 from cbir.images import load_image, thumbnail
@@ -137,14 +137,16 @@ class _Claimed:
             return True
 
 
-def _read(photo: Photo, claimed: _Claimed, backbone: Backbone) -> _Read:
+def _read(photo: Photo, claimed: _Claimed | None, backbone: Backbone) -> _Read:
+    """Reads a photo, unless another one with the same file was claimed before."""
     id, source = photo
     key = ""
     try:
         content = source if isinstance(source, bytes) else Path(source).read_bytes()
-        key = hashlib.sha256(content).hexdigest()
-        if not claimed.is_first(key):
-            return _Read(id, key)
+        if claimed is not None:
+            key = hashlib.sha256(content).hexdigest()
+            if not claimed.is_first(key):
+                return _Read(id, key)
         image = load_image(content)
         color, learned = describe([image], backbone.color_network)
         return _Read(id, key, _Prepared(backbone.prepare([image]), color, learned, thumbnail(image)))
@@ -187,5 +189,33 @@ def _embed(waiting: dict[str, _Prepared], backbone: Backbone) -> tuple[list[str]
 
 
 def extract_photos(photos: Iterable[Photo], backbone: Backbone) -> IndexedPhotos:
-    """Placeholder."""
-    raise NotImplementedError
+    """Reads and embeds photos without the cache, for collections that keep what comes of them elsewhere.
+
+    Args:
+        photos: (id, the file's bytes or its path) of n photos, whose features fit into memory.
+        backbone: embeds them.
+    """
+    parts: list[Features] = []
+    keys: list[str] = []
+    thumbnails: list[bytes] = []
+    unreadable: dict[str, str] = {}
+    waiting: dict[str, _Prepared] = {}
+
+    def embed() -> None:
+        ids, features, jpegs = _embed(waiting, backbone)
+        keys.extend(ids)
+        parts.append(features)
+        thumbnails.extend(jpegs)
+        waiting.clear()
+
+    for read in _read_ahead(photos, partial(_read, claimed=None, backbone=backbone)):
+        if read.prepared is None:
+            unreadable[read.id] = read.error
+            continue
+        waiting[read.id] = read.prepared
+        if len(waiting) == BATCH_SIZE:
+            embed()
+    if waiting:
+        embed()
+    features = Features.concatenate(parts) if parts else extract([], backbone)
+    return IndexedPhotos(np.array(keys, str), features, thumbnails, unreadable)

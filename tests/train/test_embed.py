@@ -57,7 +57,7 @@ def same(left, right):
     assert left.ids.tolist() == right.ids.tolist()
     np.testing.assert_array_equal(left.features.embedding, right.features.embedding)
     np.testing.assert_array_equal(left.features.color, right.features.color)
-    assert left.thumbnails == right.thumbnails
+    assert list(left.thumbnails) == list(right.thumbnails)
     assert [left.labels_of(row) for row in range(len(left))] == [right.labels_of(row) for row in range(len(right))]
 
 
@@ -73,6 +73,16 @@ def test_a_folder_becomes_files_that_say_what_made_them(folder, toy, tmp_path, c
     expected = ToyBackbone().embed([toy_photo("red", "shirt", 0)])
     found = gallery.features.embedding[[gallery.row("red_shirt/0.png")]]
     np.testing.assert_array_equal(found, expected.astype(np.float16).astype(np.float32))
+
+
+def test_a_part_without_any_readable_photo_is_a_file_too(tmp_path, toy):
+    (tmp_path / "photos").mkdir()
+    for n in range(7):
+        (tmp_path / "photos" / f"{n}.jpg").write_bytes(b"no photo")
+    assert embed.main(["--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--part-size", "5"]) == 0
+    assert len(embedded_files(tmp_path / "out")) == 2
+    with pytest.raises(DataError, match="none of them could be read"):
+        read_gallery(tmp_path / "out")
 
 
 def test_a_job_goes_on_where_it_stopped(folder, toy, tmp_path):
@@ -213,7 +223,7 @@ def test_ray_does_the_same(folder, tmp_path, capsys, monkeypatch):
     gallery, others = embedded(folder, tmp_path / "out", *LITE, "--ray")
     assert "embedded 13 photos" in capsys.readouterr().out
     assert gallery.ids.tolist() == whole.ids.tolist()
-    assert gallery.thumbnails == whole.thumbnails
+    assert list(gallery.thumbnails) == list(whole.thumbnails)
     # Another number of threads, another order of sums: half precision shows the last bit.
     np.testing.assert_allclose(gallery.features.embedding, whole.features.embedding, atol=2e-3)
     assert others == unreadable
