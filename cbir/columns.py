@@ -89,6 +89,16 @@ class BytesColumn(Sequence[bytes]):
             return values
 
 
+def join_bytes(parts: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
+    """Several columns, one after the other; they stay in their files where all are, and have the same name there."""
+    columns = [part for part in parts if isinstance(part, BytesColumn)]
+    if len(columns) < len(parts) or len({part._column for part in columns}) != 1:
+        return [value for part in parts for value in part]
+    starts = np.cumsum([0, *(len(part._groups) for part in columns)])
+    places = [part._places + np.array([start, 0]) for part, start in zip(columns, starts.tolist(), strict=False)]
+    return BytesColumn(columns[0]._column, [g for part in columns for g in part._groups], np.concatenate(places))
+
+
 def take_bytes(values: Sequence[bytes], rows: np.ndarray) -> Sequence[bytes]:
     """Some rows, by their numbers, of values in memory or in files."""
     return values.take(rows) if isinstance(values, BytesColumn) else [values[row] for row in rows.tolist()]

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cbir.columns import BytesColumn
 from cbir.errors import DataError
 from cbir.features import Features
 from cbir.features.backbone import BackboneInfo
@@ -31,6 +32,7 @@ from cbir.storage import build, flatten
 
 FORMAT = b"apparel-cbir-embedded"  # key of our entry in the files' metadata
 VERSION = 1
+GROUP = 128  # photos in a row group: what is read at once of the thumbnails
 COLUMNS = {"embedding": "embedding", "color": "color_descriptor", "learned": "learned"}  # of the parts of features
 
 
@@ -87,7 +89,7 @@ def write_embedded(
     columns["error"] = pa.array([*[""] * len(ids), *(photos.unreadable[id] for id in unreadable)], pa.string())
     table = pa.table(columns).replace_schema_metadata({FORMAT: json.dumps(flatten(info).json)})
     with replacing(path) as new:
-        pq.write_table(table, new)
+        pq.write_table(table, new, row_group_size=GROUP)
 
 
 def read_info(folder: Path) -> EmbeddedInfo:
@@ -135,11 +137,13 @@ def read_galleries(folder: Path) -> Iterator[tuple[Gallery | None, dict[str, str
     """
     read_info(folder)
     for path in embedded_files(folder):
-        table = _table(path)
+        names = pq.read_schema(path).names
+        table = _table(path, [name for name in names if name != "thumbnail"])
         is_read = pc.equal(table["error"], "")
         others = table.filter(pc.invert(is_read))
         unreadable = dict(zip(others["id"].to_pylist(), others["error"].to_pylist(), strict=True))
-        yield _gallery(table.filter(is_read)), unreadable
+        thumbnails = BytesColumn.of_file(path, "thumbnail").take(np.flatnonzero(is_read.to_numpy()))
+        yield _gallery(table.filter(is_read), thumbnails), unreadable
 
 
 def read_gallery(folder: Path) -> tuple[Gallery, dict[str, str]]:
@@ -161,7 +165,7 @@ def read_gallery(folder: Path) -> tuple[Gallery, dict[str, str]]:
     return joined.take(np.argsort(joined.ids)), unreadable
 
 
-def _gallery(table: pa.Table) -> Gallery | None:
+def _gallery(table: pa.Table, thumbnails: BytesColumn) -> Gallery | None:
     if not table.num_rows:
         return None
     parts = {name: _numbers(table[column]) for name, column in COLUMNS.items() if column in table.column_names}
@@ -169,15 +173,14 @@ def _gallery(table: pa.Table) -> Gallery | None:
         np.array(table["id"].to_pylist()),
         {name: np.array(table[name].to_pylist(), dtype=str) for name in LABELS},
         Features(**parts),
-        table["thumbnail"].to_pylist(),
+        thumbnails,
         np.full(table.num_rows, "", dtype="<U5"),
     )
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of n lists of d numbers: (n, d) float32."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(column), -1).astype(np.float32)
+    """A column of n lists of d numbers: (n, d) float16."""
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
 
 
 def _info(path: Path) -> EmbeddedInfo | None:

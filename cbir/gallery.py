@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cbir.columns import take_bytes
+from cbir.columns import join_bytes, take_bytes
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features
 from cbir.features.backbone import Backbone
@@ -107,7 +107,7 @@ class Gallery:
             np.concatenate([part.ids for part in parts]),
             {name: np.concatenate([part.labels[name] for part in parts]) for name in LABELS},
             Features.concatenate([part.features for part in parts]),
-            [jpeg for part in parts for jpeg in part.thumbnails],
+            join_bytes([part.thumbnails for part in parts]),
             np.concatenate([part.splits for part in parts]),
         )
 

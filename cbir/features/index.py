@@ -13,7 +13,7 @@ import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +48,7 @@ class IndexedPhotos:
 
     ids: np.ndarray
     features: Features
-    thumbnails: BytesColumn
+    thumbnails: Sequence[bytes]
     unreadable: dict[str, str]
 
 

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cbir.columns import BytesColumn, take_bytes
+from cbir.columns import BytesColumn, join_bytes, take_bytes
 from cbir.errors import CbirError
 
 VALUES = [bytes([n]) * (n + 1) for n in range(10)]
@@ -28,6 +28,16 @@ def test_rows_are_taken_without_reading(column, monkeypatch):
     monkeypatch.undo()
     assert list(taken) == [VALUES[7], VALUES[1]]
     assert take_bytes(VALUES, np.array([7, 1])) == [VALUES[7], VALUES[1]]
+
+
+def test_columns_are_joined_without_reading(column, tmp_path, monkeypatch):
+    pq.write_table(pa.table({"a": [b"x", b"y"]}), tmp_path / "u.parquet")
+    other = BytesColumn.of_file(tmp_path / "u.parquet", "a")
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", None)
+    joined = join_bytes([other.take(np.array([1])), column, other])
+    monkeypatch.undo()
+    assert list(joined) == [b"y", *VALUES, b"x", b"y"]
+    assert join_bytes([column, [b"z"]]) == [*VALUES, b"z"]
 
 
 def test_rows_side_by_side_cost_one_read(column, monkeypatch):
