@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cbir.columns import BytesColumn
 from cbir.errors import ImageError, NoPhotosError
 from cbir.features import Features, describe, extract, half_precision
 from cbir.features.backbone import BATCH_SIZE, Backbone
