@@ -12,7 +12,9 @@ comes from CBIR_LOG_LEVEL.
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 # Before gradio is imported anywhere: no look-ups at outside hosts.
@@ -40,6 +42,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Serves until stopped; returns 2 when the user has to mend something first."""
     args = parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is temporary goes
     try:
         log.set_up()
         bundle = open_bundle(args.bundle)

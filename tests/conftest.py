@@ -12,6 +12,7 @@ import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch: each core has a worker of its own
@@ -34,6 +35,10 @@ from train.evaluation.not_clothes import not_clothes
 from train.fit import fit_methods
 from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
+
+if TYPE_CHECKING:
+    from cbir.ui.calls import Calls
+    from cbir.ui.page import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # real photos and weights, for tests marked `shared_data`: not in the repository
@@ -191,8 +196,8 @@ def retriever(toy_bundle: Bundle) -> Retriever:
 
 
 @pytest.fixture(scope="session")
-def url(retriever: Retriever) -> Iterator[str]:
-    """Address of the app, serving the toy bundle."""
+def page(retriever: Retriever) -> Iterator["Page"]:
+    """The app, serving the toy bundle."""
     with warnings.catch_warnings():  # gradio's dependencies warn about themselves
         warnings.simplefilter("ignore")
         from cbir.ui import build_demo, launch
@@ -200,12 +205,24 @@ def url(retriever: Retriever) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    _, address, _ = launch(demo, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
-    yield address
+    launch(demo, server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True)
+    yield demo
     demo.close()
     with warnings.catch_warnings():  # Gradio leaves event loops and sockets to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def url(page: "Page") -> str:
+    """Address of the app, serving the toy bundle."""
+    return page.local_url
+
+
+@pytest.fixture(scope="session")
+def served(page: "Page") -> "Calls":
+    """The calls that the app has open."""
+    return page._queue
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,10 @@ DRAWN_BELOW = 2**31  # seeds that the server draws
 MAX_NAMED = 100  # values of a label that the schema of an endpoint names
 
 
+_SEARCHES = ("search", "search_by_id", "search_together", "search_many", "compare", "explain")
+ENDPOINTS = (*_SEARCHES, "facets", "random", "methods")
+
+
 class FoundJson(MatchJson):
     """One result; `thumbnail` is an address relative to the app's own."""
 

@@ -10,6 +10,7 @@ import gradio as gr
 from cbir.errors import CbirError
 from cbir.ui.log import call
 from cbir.ui.texts import Words
+from cbir.ui.turns import AbandonedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,10 +32,17 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
         try:
             with call(place):
                 return handler(*args, **kwargs)
+        except AbandonedError:
+            raise
         except CbirError as error:
             raise gr.Error(words.message(error.message), print_exception=False) from error
         except Exception as error:
             log.exception("bug in %s", handler.__qualname__)
-            raise gr.Error(words("bug"), print_exception=False) from error
+            raise bug(words) from error
 
     return wrapped
+
+
+def bug(words: Words) -> gr.Error:
+    """What people read of a mistake of ours."""
+    return gr.Error(words("bug"), print_exception=False)

@@ -15,10 +15,14 @@ import time
 from urllib.parse import urljoin, urlsplit
 
 from cbir.errors import ImageError
+from cbir.ui.clients import CALLER
+from cbir.ui.limits import ADDRESSES_AT_ONCE, ADDRESSES_PER_CLIENT
+from cbir.ui.turns import Turn, Turns, resting
 
 MAX_BYTES = 25 * 2**20
 MAX_SECONDS = 10.0  # for all of it, redirects included
 MAX_REDIRECTS = 3
+_TURNS = Turns(ADDRESSES_AT_ONCE, ADDRESSES_PER_CLIENT)
 _CHUNK = 64 * 2**10
 _REDIRECTS = {301, 302, 303, 307, 308}
 # IPv6 addresses that are given out to hosts (RFC 4291, section 2.5.4), and blocks within them for something else, after
@@ -43,6 +47,11 @@ def fetch_image(url: str) -> bytes:
         ImageError: the address is not of that form or not public, the host does not answer with a file, or a limit on
             size or time is passed.
     """
+    with resting(), Turn(_TURNS, CALLER.get()):
+        return _fetch(url)
+
+
+def _fetch(url: str) -> bytes:
     deadline = time.monotonic() + MAX_SECONDS
     for _ in range(MAX_REDIRECTS + 1):
         content, url = _get(url, deadline)

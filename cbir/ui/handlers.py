@@ -1,9 +1,8 @@
 """What happens in the page. Every function here is called by Gradio, with values as the browser sent them."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from cbir.export import FORMATS
 from cbir.features import Features
 from cbir.map import GalleryMap
 from cbir.options import OPTIONS, Option
-from cbir.search import Crop, Query, Retriever
+from cbir.search import Query, Retriever
 from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
 from cbir.ui.address import ALSO, FLAGS, SearchState, flags_of
@@ -30,7 +29,6 @@ from cbir.ui.thumbnails import Thumbnails, picture_url
 
 N_CATALOGUE = 18  # pictures shown while there is no query
 FILE_NAME = "apparel-search"  # of results that are saved
-N_REMEMBERED = 64  # queries whose features are kept
 
 Values = dict[Component, Any]  # of controls
 
@@ -114,7 +112,7 @@ class Handlers:
         first = state.photos[0]
         name = None if state.search.id else Path(first).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
-        line = views.found(result, gallery, picture_url(first), files, words)
+        line = views.found(result, gallery, picture_url(first, self.retriever.reader), files, words)
         return self._shown(gr.update(value=items, selected_index=None), line, state.search, words)
 
     def _shown(self, results: object, line: str, search: SearchState, words: Words) -> Values:
@@ -125,22 +123,9 @@ class Handlers:
         crop = crop_of(state.search.crop)
         if not state.photos:
             raise no_photo()
-        start = time.perf_counter()
         if state.search.id and crop is None:
-            query = self._read(tuple(state.more), (state.search.id,), None)
-        else:
-            query = self._read(tuple(state.photos), (), crop)
-        return replace(query, seconds=time.perf_counter() - start)
-
-    @cached_property
-    def _read(self) -> Callable[[tuple[str, ...], tuple[str, ...], Crop | None], Query]:
-        """Reads and embeds; whoever filters or weighs the same photo again does not wait for it again."""
-
-        @lru_cache(maxsize=N_REMEMBERED)
-        def read(paths: tuple[str, ...], ids: tuple[str, ...], crop: Crop | None) -> Query:
-            return self.retriever.query(paths, ids=ids, crop=crop)  # Gradio names uploads after their content
-
-        return read
+            return self.retriever.query(state.more, ids=[state.search.id])
+        return self.retriever.query(state.photos, crop=crop)
 
     def _state(self, values: Values) -> PageState:
         given = {name: values[control] for name, control in self.controls.items() if control in values}
@@ -170,10 +155,10 @@ class Handlers:
         return self._photo_of(seed)
 
     @show_errors
-    def pick(self, request: gr.Request, event: gr.SelectData, values: Values) -> Values:
+    def pick(self, request: gr.Request, event: gr.EventData, values: Values) -> Values:
         """A click on a picture: one of the catalogue becomes the query; a result is told about."""
-        picture = event.value.get("image") if isinstance(event.value, dict) else None
-        path = upload_path(picture, self.thumbnails)
+        value = event._data.get("value") if isinstance(event._data, dict) else None  # as the browser sent it
+        path = upload_path(value.get("image") if isinstance(value, dict) else None, self.thumbnails)
         item_id = self.thumbnails.id_at(path)
         if item_id is None:
             raise no_photo()

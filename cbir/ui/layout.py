@@ -6,30 +6,30 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
-from gradio.block_function import BlockFunction
 from gradio.components import Component
-from gradio.components.api_component import Api
 from gradio.routes import App
-from starlette.routing import BaseRoute
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from cbir.options import OPTIONS
 from cbir.search import Retriever
 from cbir.ui import views
 from cbir.ui.address import ALSO, NAMES
-from cbir.ui.api import Endpoints
+from cbir.ui.api import ENDPOINTS, Endpoints
+from cbir.ui.calls import Calls
+from cbir.ui.gate import Gate
 from cbir.ui.handlers import Handlers
+from cbir.ui.limits import CALLS, MAX_UPLOAD
+from cbir.ui.page import Page
+from cbir.ui.reader import FairReader
 from cbir.ui.routes import routes
 from cbir.ui.texts import I18N, LANGUAGES, Words
 from cbir.ui.theme import theme
 from cbir.ui.thumbnails import Thumbnails
+from cbir.ui.uploads import Uploads, temporary_folder
 
-# Searches share one queue: embedding a photo keeps every core busy, so more at once only makes all of them slow.
-SEARCHES_AT_ONCE = 2
-WAITING_AT_MOST = 64
-UPLOAD_LIMIT = "25mb"
-UPLOADS_SWEPT_EVERY, UPLOADS_KEPT = 3600, 3 * 3600  # seconds
+SPARE_THREADS = 16  # beside one for each call: for files, and for what Gradio does
 
-SEARCH_QUEUE = {"concurrency_id": "search", "concurrency_limit": SEARCHES_AT_ONCE}
 # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
 PAGE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
@@ -40,37 +40,21 @@ SHOW_DETAILS = "() => apparel.chosen()"
 PLACED = ("match", "types", "colors", "method", "k")
 
 
-class Page(gr.Blocks):
-    """The page and the endpoints, and what the server answers beside them."""
-
-    routes: list[BaseRoute]
-
-    async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401
-        """Leaves what programs send as it is: Gradio would fetch the address of a photo, without our limits."""
-        if all(isinstance(block, Api) for block in block_fn.inputs):
-            return inputs
-        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
-
-
 def build_demo(retriever: Retriever) -> Page:
-    """Builds the page and the endpoints over one retriever."""
+    """Builds the page and the endpoints over one retriever, whose photos are read in turns from now on."""
+    temporary_folder()
+    retriever.reader = FairReader()
     thumbnails = Thumbnails(retriever.gallery)
     handlers = Handlers(retriever, thumbnails)
-    with Page(
-        title=Words()("title"),
-        fill_width=True,
-        analytics_enabled=False,
-        delete_cache=(UPLOADS_SWEPT_EVERY, UPLOADS_KEPT),
-    ) as demo:
+    with Page(title=Words()("title"), fill_width=True, analytics_enabled=False) as demo:
         _connect(handlers, _draw(handlers), demo)
         endpoints = Endpoints(retriever, thumbnails)
-        for searching in ("search", "search_by_id", "search_together", "search_many", "compare", "explain"):
-            gr.api(endpoints.published(searching), **SEARCH_QUEUE)
-        for quick in ("facets", "random", "methods"):
-            gr.api(endpoints.published(quick), concurrency_limit=None)
-    demo.routes = routes(retriever, thumbnails)
-    # Without api_open=False a program could pass the queue and its limits by.
-    demo.queue(api_open=False, max_size=WAITING_AT_MOST)
+        for name in ENDPOINTS:
+            gr.api(endpoints.published(name))
+    # Without api_open=False a program could pass the calls and their limits by.
+    demo.queue(api_open=False)
+    demo._queue = calls = Calls(demo)
+    demo.routes = [*routes(retriever, thumbnails), *calls.routes()]
     return demo
 
 
@@ -155,7 +139,7 @@ def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
     controls["here"] = hidden("here")
     controls["restored"] = hidden("restored", "")
     controls["open_tab"] = hidden("open_tab", "results")
-    controls["last_seed"] = gr.State()
+    controls["last_seed"] = gr.Number(visible="hidden")
     return {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
 
 
@@ -184,7 +168,7 @@ def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> No
     options = [controls[option.parameter] for option in OPTIONS if not option.is_flag]
     asked = {*named("photo", "more", "crop", ALSO), *options}
     shown = named("results", "line", "details", "here", *(option.parameter for option in OPTIONS if option.label))
-    searches = PAGE | SEARCH_QUEUE | {"show_progress": "minimal", "show_progress_on": controls["line"]}
+    searches = PAGE | {"show_progress": "minimal", "show_progress_on": controls["line"]}
 
     changes = [o.release if isinstance(o, gr.Slider) else o.input for o in (*options, controls[ALSO])]
     changes += [control.change for control in named("photo", "more", "crop", "restored")]
@@ -221,7 +205,8 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
 
     `options` go to `gr.Blocks.launch`.
     """
-    app_kwargs: dict[str, Any] = {"routes": demo.routes}
+    uploads = Uploads(Path(get_upload_folder()).resolve())
+    app_kwargs: dict[str, Any] = {"routes": demo.routes, "middleware": [Middleware(Gate, uploads=uploads)]}
     if find_spec("mcp") is not None:
         from cbir.ui.tools import Tools
 
@@ -234,7 +219,8 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
         i18n=I18N,
         js=_page_js(),
         css_paths=Path(__file__).with_name("style.css"),
-        max_file_size=UPLOAD_LIMIT,
+        max_file_size=MAX_UPLOAD,
+        max_threads=CALLS + SPARE_THREADS,
         enable_monitoring=False,
         ssr_mode=False,
         footer_links=["api", "settings"],

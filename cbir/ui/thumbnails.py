@@ -13,7 +13,8 @@ import gradio as gr
 
 from cbir.gallery import Gallery
 from cbir.headers import format_of
-from cbir.images import load_image, thumbnail
+from cbir.images import thumbnail
+from cbir.search import Reader
 
 THUMBNAILS = "thumbnails"  # under which the app serves them
 
@@ -23,11 +24,11 @@ def file_url(path: str) -> str:
     return f"gradio_api/file={quote(path)}"
 
 
-def picture_url(path: str) -> str:
+def picture_url(path: str, reader: Reader) -> str:
     """Address of what a browser shows of a photo: the file, or a small JPEG where it is a TIFF, which few show."""
     with contextlib.suppress(OSError), Path(path).open("rb") as file:
         if format_of(file.read(64)) == "TIFF":
-            jpeg = thumbnail(load_image(path))
+            jpeg = thumbnail(reader.picture(path))
             return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     return file_url(path)
 

@@ -1,5 +1,6 @@
 """Photos are fetched from public hosts only, and within limits."""
 
+import contextlib
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ import pytest
 from cbir.errors import ImageError
 from cbir.ui import fetch
 from cbir.ui.fetch import fetch_image, is_public
+from cbir.ui.turns import Turns, computing
 
 PHOTO = b"\x89PNG and so on" * 1000
 
@@ -139,6 +141,22 @@ def test_a_look_up_that_takes_long_is_not_waited_for(monkeypatch):
     with pytest.raises(ImageError, match="not known"):
         fetch_image("http://example.org/photo.jpg")
     assert time.monotonic() - start < 1.5
+
+
+def test_whoever_waits_for_a_host_keeps_nobody_from_computing(host, lenient, monkeypatch):
+    monkeypatch.setattr(fetch, "MAX_SECONDS", 1.0)
+    turns = Turns(1)
+
+    def wait():
+        with computing(turns), contextlib.suppress(ImageError):
+            fetch_image(host + "/drip")
+
+    slow = threading.Thread(target=wait)
+    slow.start()
+    time.sleep(0.2)
+    with computing(turns):
+        assert slow.is_alive()
+    slow.join()
 
 
 @pytest.mark.parametrize(

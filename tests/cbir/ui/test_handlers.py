@@ -28,6 +28,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SHIRT = "red_shirt/3.png"
+NOT_UPLOADED = "image must be an uploaded file (gradio_client.handle_file(path)), an address, or a data: URI"
 RESULTS, LINE, DETAILS, HERE, TYPES, COLORS = range(6)  # what a search answers
 
 
@@ -218,7 +219,7 @@ def test_the_notice_of_a_bundle_is_in_the_visitors_language(toy_bundle):
 def test_what_comes_from_a_bundle_is_escaped(toy_bundle):
     manifest = dataclasses.replace(toy_bundle.manifest, title="<script>")
     bundle = dataclasses.replace(toy_bundle, manifest=manifest, notice="<b onclick='x'>")
-    shown = views.heading(bundle, bundle.gallery, Words()) + views.notices(bundle, Words())
+    shown = views.heading(bundle, toy_bundle.gallery, Words()) + views.notices(bundle, Words())
     assert "&lt;script&gt;" in shown
     assert "&lt;b onclick=&#39;x&#39;&gt;" in shown
 
@@ -320,10 +321,7 @@ def test_only_uploads_are_read_and_errors_do_not_tell_which_files_there_are(url,
     there = refusals(url, {"path": str(tmp_path / "there.png"), **mark})
     assert there == refusals(url, {"path": str(tmp_path / "gone.png"), **mark})
     # None: Gradio refused it, and tells browsers nothing.
-    assert there <= {
-        None,
-        "image must be an uploaded file (gradio_client.handle_file(path)), an address, or a data: URI",
-    }
+    assert there <= {None, NOT_UPLOADED}
 
 
 def test_every_event_that_takes_photos_is_among_those_tested(url):
@@ -337,7 +335,7 @@ def test_every_event_that_takes_photos_is_among_those_tested(url):
 def test_odd_paths_are_refused_as_any(url, path):
     assert page_call(url, "refresh", asked({"path": path})) in (
         None,
-        "image must be an uploaded file (gradio_client.handle_file(path)), an address, or a data: URI",
+        NOT_UPLOADED,
     )
 
 

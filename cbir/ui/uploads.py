@@ -1,0 +1,113 @@
+"""Temporary files: all in one folder that goes with the app, and bounded in total.
+
+Gradio writes uploads into a folder and deletes them by age alone; what was cut off stays.
+"""
+
+import atexit
+import contextlib
+import functools
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cbir.ui import limits
+
+_NAME = "apparel-cbir"
+
+
+@functools.cache
+def temporary_folder() -> Path:
+    """The folder of everything temporary that this process writes; it goes when the process ends.
+
+    What killed processes of this user have left beside it goes as well.
+    """
+    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{_NAME}-*-*"):
+        number = re.fullmatch(rf"{_NAME}-([0-9]+)-.*", left.name)
+        if number and not _runs(int(number[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}-{os.getpid()}-", dir=parent)).resolve()
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # of every library, torch's compiler included
+    uploads = folder / "gradio"
+    uploads.mkdir()
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@dataclass
+class _Upload:
+    """A folder that Gradio made for a content."""
+
+    client: str
+    size: int
+    at: float
+
+
+class Uploads:
+    """Who uploaded what; the oldest of whoever holds most goes first.
+
+    Args:
+        folder: where Gradio writes: each upload into a folder of its own, and beside these while it arrives.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._uploads: OrderedDict[Path, _Upload] = OrderedDict()
+        self._held: Counter[str] = Counter()  # bytes
+        self._lock = threading.Lock()
+        self._looked = 0.0
+
+    def add(self, client: str, files: Iterable[str]) -> None:
+        """Notes what a client has uploaded, and makes room where there is too much."""
+        with self._lock:
+            for folder in {Path(file).parent for file in files}:
+                if folder.parent != self._folder:
+                    continue
+                self._drop(folder, also_files=False)  # the same content, uploaded again
+                with contextlib.suppress(OSError):
+                    size = sum(file.stat().st_size for file in folder.iterdir())
+                    self._uploads[folder] = _Upload(client, size, time.time())
+                    self._held[client] += size
+            while self._held.total() > limits.UPLOADS_TOTAL or len(self._uploads) > limits.UPLOADS_NUMBER:
+                heaviest = self._held.most_common(1)[0][0]
+                self._drop(next(folder for folder, upload in self._uploads.items() if upload.client == heaviest))
+            if time.time() - self._looked > limits.UPLOADS_LOOKED_AT:
+                self._looked = time.time()
+                self._look()
+
+    def _look(self) -> None:
+        """Drops what is old, and what was cut off while it arrived."""
+        while self._uploads and (oldest := next(iter(self._uploads.items())))[1].at < time.time() - limits.UPLOADS_KEPT:
+            self._drop(oldest[0])
+        for left in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                if left not in self._uploads and left.stat().st_mtime < time.time() - 2 * limits.BODY_SECONDS:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    def _drop(self, folder: Path, also_files: bool = True) -> None:
+        upload = self._uploads.pop(folder, None)
+        if upload is not None:
+            self._held[upload.client] -= upload.size
+            if not self._held[upload.client]:
+                del self._held[upload.client]
+            if also_files:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of somebody else
+    return True
