@@ -17,7 +17,7 @@ from sklearn.metrics import precision_recall_curve
 from cbir.report import Curve, Difference, Reliability
 
 ECE_BINS = 15  # of equal width on [0, 1]
-CHUNK = 100  # replicates at a time: bounds memory
+CHUNK = 16  # replicates at a time: what they take fits into a processor's cache
 
 
 # --- pairs ---
@@ -56,41 +56,50 @@ def weighted_pair_metrics(
         For each metric (b,) float64.
     """
     order = np.argsort(scores, kind="stable")
-    ranked, y = scores[order].astype(np.float64), same[order]
-    w = weights[:, order].astype(np.float64)
-    starts = np.flatnonzero(np.r_[True, np.diff(ranked) != 0][: len(ranked)])  # of runs of equal scores
-    values = ranked[starts]
-    positive = np.add.reduceat(w * y, starts, axis=1)
-    total = np.add.reduceat(w, starts, axis=1)
+    return _metrics_in_order(scores[order].astype(np.float64), same[order], weights[:, order], is_probability)
+
+
+def _metrics_in_order(
+    scores: np.ndarray, same: np.ndarray, weights: np.ndarray, is_probability: bool
+) -> dict[str, np.ndarray]:
+    """`weighted_pair_metrics` of pairs in ascending order of their scores.
+
+    All sums over pairs but one are products of matrices. With t the weights of distinct scores, W their sum, and
+    midranks r = cumsum(t) - t / 2 (up to a constant, which correlations do not see): sum t r = W^2 / 2, sum t r^2 =
+    W^3 / 3 - sum t^3 / 12, and with p the weights of positives, P their sum, sum p r = P^2 / 2 + U, U being the weight
+    of (positive, negative) pairs in the right order (Mann and Whitney, 1947).
+    """
+    starts = np.flatnonzero(np.r_[True, np.diff(scores) != 0][: len(scores)])  # of runs of equal scores
+    total = weights.astype(np.float64)
+    positive = total * same
+    if len(starts) < len(scores):
+        total, positive = (np.add.reduceat(w, starts, axis=1) for w in (total, positive))
+    values = scores[starts]
+    centred = values - (values.mean() if len(values) else 0.0)  # so that squares do not cancel
+    of_all = total @ np.stack([np.ones_like(values), centred, centred**2], axis=1)
+    of_positives = positive @ np.stack([np.ones_like(values), centred], axis=1)
+    (n, sum_x, sum_xx), (n_positive, sum_px) = of_all.T, of_positives.T
     negative = total - positive
-    # Weighted midranks up to a constant, which correlations do not see.
-    ranks = np.cumsum(total, axis=1) - total / 2
-    below = np.cumsum(negative, axis=1) - negative / 2
-    n_positive, n_negative = positive.sum(axis=1), negative.sum(axis=1)
+    n_negative = n - n_positive
+    right = np.einsum("bv,bv->b", positive, np.cumsum(negative, axis=1) - negative / 2)
+    cubes = np.einsum("bv,bv->b", total * total, total)
     # Where all scores or labels are equal, only rounding errors are left, whose correlation means nothing.
     varies = ((total > 0).sum(axis=1) > 1) & (n_positive > 0) & (n_negative > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
+        share = n_positive / n
+        spread = np.sqrt(share * (1 - share))
+        mean = sum_x / n
         metrics = {
-            "pearson": _correlation(np.broadcast_to(values, total.shape), positive, total),
-            "spearman": _correlation(ranks, positive, total),
-            "roc_auc": (positive * below).sum(axis=1) / (n_positive * n_negative),
+            "pearson": (sum_px / n - mean * share) / (np.sqrt(sum_xx / n - mean**2) * spread),
+            "spearman": ((n_positive**2 / 2 + right) / n - n_positive / 2)
+            / (np.sqrt((n**2 - cubes / n) / 12) * spread),
+            "roc_auc": right / (n_positive * n_negative),
         }
         metrics = {name: np.where(varies, found, np.nan) for name, found in metrics.items()}
         if is_probability:
-            bins = _bins(values)
-            gaps = [np.abs((total * values - positive)[:, bins == k].sum(axis=1)) for k in np.unique(bins)]
-            metrics["ece"] = np.sum(gaps, axis=0) / total.sum(axis=1)
+            in_bin = _bins(values)[:, None] == np.arange(ECE_BINS)
+            metrics["ece"] = np.abs(total @ (in_bin * values[:, None]) - positive @ in_bin).sum(axis=1) / n
     return metrics
-
-
-def _correlation(x: np.ndarray, positive: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Pearson correlation of values (b, v) with labels, given the weights of positives and of all: (b,)."""
-    weight = total.sum(axis=1, keepdims=True)
-    centred = x - (x * total).sum(axis=1, keepdims=True) / weight
-    share = positive.sum(axis=1) / weight[:, 0]
-    covariance = (centred * positive).sum(axis=1) / weight[:, 0]
-    variance = (centred**2 * total).sum(axis=1) / weight[:, 0]
-    return covariance / np.sqrt(variance * share * (1 - share))
 
 
 def _bins(probabilities: np.ndarray) -> np.ndarray:
@@ -123,14 +132,19 @@ def ranking(scores: np.ndarray, id_order: np.ndarray) -> np.ndarray:
     """Ranks items for each query by (-score, id), as a search does.
 
     Args:
-        scores: (q, g) float, finite.
+        scores: (q, g) float32, finite.
         id_order: (g,) int, place of each item's id in alphabetical order.
 
     Returns:
         (q, g) int, columns of the items, best first.
     """
-    by_id = np.argsort(id_order)
-    return by_id[np.argsort(-scores[:, by_id], axis=1, kind="stable")]
+    # One number for both, of which sorting is several times quicker than a stable sort of scores: the bits of a
+    # float32 in the order of its value, largest first, then the place of the id.
+    bits = (scores.astype(np.float32) + np.float32(0)).view(np.int32)  # + 0: minus zero is zero
+    ascending = np.where(bits < 0, ~bits, bits | np.int32(-(2**31))).view(np.uint32)
+    keys = (~ascending).astype(np.uint64) << np.uint64(32) | id_order.astype(np.uint64)
+    keys.sort(axis=1)
+    return np.argsort(id_order)[keys & np.uint64(2**32 - 1)]
 
 
 def query_metrics(ranked: np.ndarray) -> dict[str, np.ndarray]:
@@ -212,11 +226,13 @@ def bootstrap_pairs(
     Returns:
         For each metric (b,) float64; nan where a replicate leaves one label only.
     """
+    order = np.argsort(scores, kind="stable")
+    ranked, same, left, right = scores[order].astype(np.float64), same[order], left[order], right[order]
     within = clusters[left] == clusters[right]  # one draw brings both photos
     parts = []
     for chunk in _chunks(drawn):
         weights = chunk[:, left] * np.where(within, 1, chunk[:, right])
-        parts.append(weighted_pair_metrics(scores, same, weights, is_probability))
+        parts.append(_metrics_in_order(ranked, same, weights, is_probability))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
