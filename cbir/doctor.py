@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from cbir import hub
-from cbir.bundle import Bundle, load_bundle_backbone, open_bundle
+from cbir.bundle import Bundle, open_bundle
 from cbir.errors import CbirError, HubUnreachableError
 from cbir.features.backbone import weights_at_hand
 from cbir.files import cache_root
@@ -16,9 +17,29 @@ from cbir.search import Retriever
 
 PYTHON = (3, 11)
 LIBRARIES = ("torch", "timm", "gradio")  # named, so that a bug report says which they are
-MEMORY_NEEDED = 2.0  # GB: torch, the backbone, a gallery of ten thousand photos
+MEMORY_TO_SPARE = 0.8  # of the memory there is: what the app may take before that is told
 DISK_NEEDED = 1.0  # GB: weights of VGG16 and a bundle
 OK, WARNING, PROBLEM = "ok", "warning", "PROBLEM"
+# What the app does until it has answered a search by photo, and the most memory that this took, in bytes.
+START = """
+import sys, warnings
+warnings.simplefilter("ignore")
+from PIL import Image
+from cbir.bundle import load_bundle_backbone, open_bundle
+from cbir.errors import CbirError
+from cbir.search import Retriever
+from cbir.ui import build_demo
+try:
+    bundle = open_bundle(sys.argv[1] or None)
+    retriever = Retriever(bundle, load_bundle_backbone(bundle, sys.argv[2] or None))
+    retriever.warm_up()
+    demo = build_demo(retriever)
+    retriever.search(Image.new("RGB", (640, 640), "red"))
+except CbirError as error:
+    sys.exit(str(error))
+import resource
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
 
 
 @dataclass(frozen=True)
@@ -45,11 +66,11 @@ def examine(source: str | None, weights: Path | None = None) -> list[Finding]:
         source: the bundle, as in `open_bundle`; None for the embedded default.
         weights: file of the backbone's weights, as the app's --weights.
     """
-    findings = [_python(), _memory(), _cache(), _hub()]
+    findings = [_python(), _cache(), _hub()]
     bundle, finding = _bundle(source)
     findings.append(finding)
     if bundle is not None:
-        findings.append(_backbone(bundle, weights))
+        findings += _start(bundle, source, weights)
     return findings
 
 
@@ -75,15 +96,13 @@ def _python() -> Finding:
     return Finding("python", OK, f"{version} with {libraries}")
 
 
-def _memory() -> Finding:
+def _memory() -> float:
+    """The memory of this machine, or of this container, in GB."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     limit = Path("/sys/fs/cgroup/memory.max")  # of a container
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
         total = min(total, int(text) / 1e9)
-    detail = f"{total:.1f} GB, {os.cpu_count()} cores"
-    if total < MEMORY_NEEDED:
-        return Finding("memory", WARNING, detail, f"the app needs about {MEMORY_NEEDED:.0f} GB with VGG16")
-    return Finding("memory", OK, detail)
+    return total
 
 
 def _cache() -> Finding:
@@ -131,13 +150,40 @@ def _bundle(source: str | None) -> tuple[Bundle | None, Finding]:
     return bundle, Finding("bundle", OK, detail)
 
 
-def _backbone(bundle: Bundle, weights: Path | None) -> Finding:
+def _start(bundle: Bundle, source: str | None, weights: Path | None) -> list[Finding]:
+    """Starts what the app starts, in a process of its own: weights that fit, and the memory that it takes."""
     name, revision = bundle.manifest.backbone.name, bundle.manifest.backbone.weights.revision
+    memory = f"{_memory():.1f} GB, {os.cpu_count()} cores"
     try:
-        if weights is None and not weights_at_hand(name, revision):
-            advice = "the first start downloads them from the Hub; without it, give --weights FILE"
-            return Finding("weights", WARNING, f"{name}: not on this machine", advice)
-        Retriever(bundle, load_bundle_backbone(bundle, weights))
+        is_here = weights is not None or weights_at_hand(name, revision)
     except CbirError as error:
-        return Finding("weights", PROBLEM, str(error), "give the right file with --weights, or take another bundle")
-    return Finding("weights", OK, f"{name}: the same weights that made the bundle")
+        return [Finding("weights", PROBLEM, str(error), "take another bundle")]
+    if not is_here:
+        advice = "the first start downloads them from the Hub; without it, give --weights FILE"
+        return [
+            Finding("weights", WARNING, f"{name}: not on this machine", advice),
+            Finding("memory", OK, f"{memory}; what the app takes can be measured when the weights are here"),
+        ]
+    status, output = _run_start(source, weights)
+    if status < 0:  # by the signal of that number: nothing else kills it
+        advice = "give the machine or the container more memory, or take a bundle of a smaller backbone"
+        return [Finding("memory", PROBLEM, f"{memory}: starting the app was killed (signal {-status})", advice)]
+    if status:
+        advice = "give the right file with --weights, or take another bundle"
+        return [Finding("weights", PROBLEM, output, advice), Finding("memory", OK, memory)]
+    taken = int(output) / 1e9
+    detail = f"{memory}; the app takes {taken:.1f} GB to start and search with a photo"
+    is_enough = taken < MEMORY_TO_SPARE * _memory()
+    advice = "" if is_enough else "it may be killed while several people search: give it more memory"
+    return [
+        Finding("weights", OK, f"{name}: the same weights that made the bundle"),
+        Finding("memory", OK if is_enough else WARNING, detail, advice),
+    ]
+
+
+def _run_start(source: str | None, weights: Path | None) -> tuple[int, str]:
+    """Runs `START`: its exit status, and the last line that it printed."""
+    command = [sys.executable, "-c", START, source or "", str(weights or "")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    printed = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
+    return done.returncode, printed[-1] if printed else ""
