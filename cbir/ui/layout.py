@@ -22,7 +22,7 @@ from cbir.ui.handlers import Handlers
 from cbir.ui.limits import CALLS, MAX_UPLOAD
 from cbir.ui.page import Page
 from cbir.ui.reader import FairReader
-from cbir.ui.routes import routes
+from cbir.ui.routes import ICON, routes
 from cbir.ui.texts import I18N, LANGUAGES, Words
 from cbir.ui.theme import theme
 from cbir.ui.thumbnails import Thumbnails
@@ -225,6 +225,7 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
         ssr_mode=False,
         footer_links=["api", "settings"],
         mcp_server=False,
+        favicon_path=ICON,
         app_kwargs=app_kwargs,
         **options,
     )

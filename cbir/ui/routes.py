@@ -3,26 +3,43 @@
 /health       up; cheap, for whoever asks every few seconds
 /version      versions, bundle and backbone
 /thumbnails/  pictures of the catalogue, under addresses that never change their content
+/             Gradio's page, with what shared links show of it: title, description, picture, icon
+/picture.jpg  that picture: some garments of the catalogue
+/icon.svg     that icon
 /gradio_api/openapi.json  Gradio's description of the endpoints, with our version in place of Gradio's
 """
 
+import functools
+import io
 import json
-from typing import TypedDict
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict, cast
 
-from gradio.route_utils import API_PREFIX
+import gradio as gr
+import numpy as np
+from gradio.route_utils import API_PREFIX, get_root_url
+from PIL import Image, ImageOps
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Scope
 
+from cbir.gallery import Gallery
 from cbir.search import Retriever
+from cbir.ui import views
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import THUMBNAILS, Thumbnails
 from cbir.ui.zero_gpu import device_of
 from cbir.version import API_VERSION, __version__
 
 OPENAPI = f"{API_PREFIX}/openapi.json"
+ICON = Path(__file__).with_name("icon.svg")
+# What Gradio says of itself to whoever shows a link.
+_GRADIOS_HEAD = re.compile(rb'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
 _PASSED = "apparel-cbir.passed"
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -51,10 +68,27 @@ def routes(retriever: Retriever, thumbnails: Thumbnails) -> list[BaseRoute]:
     async def version(request: Request) -> Response:
         return JSONResponse(version_json(retriever))
 
+    async def icon(request: Request) -> Response:
+        return FileResponse(ICON)
+
+    picture = functools.cache(lambda: shared_picture(retriever.gallery))
+
+    async def shared(request: Request) -> Response:
+        return Response(await run_in_threadpool(picture), media_type="image/jpeg")
+
+    def with_head(request: Request, page: bytes) -> bytes:
+        root = get_root_url(request, route_path="/", root_path=request.app.root_path)
+        head = views.head(retriever.bundle, f"{root}/", Words.of(cast("gr.Request", request)))
+        start = b'<meta charset="utf-8" />'
+        return _GRADIOS_HEAD.sub(b"", page).replace(start, start + head.encode(), 1)
+
     return [
+        _Rewritten("/", with_head),
+        _Rewritten(OPENAPI, _with_our_version),
         Route("/health", health),
         Route("/version", version),
-        _Openapi(OPENAPI, _openapi),
+        Route("/icon.svg", icon),
+        Route("/picture.jpg", shared),
         Mount(f"/{THUMBNAILS}", _Pictures(directory=thumbnails.folder)),
     ]
 
@@ -76,22 +110,51 @@ def version_json(retriever: Retriever) -> VersionJson:
     }
 
 
-async def _openapi(request: Request) -> Response:
-    body = bytearray()
-
-    async def collect(message: Message) -> None:
-        body.extend(message.get("body", b""))
-
-    await request.app.router({**request.scope, _PASSED: True}, request.receive, collect)
-    schema = json.loads(body)
+def _with_our_version(request: Request, page: bytes) -> bytes:
+    schema = json.loads(page)
     schema["info"] |= {"version": API_VERSION, "description": Words()("description")}
-    return JSONResponse(schema)
+    return json.dumps(schema, ensure_ascii=False).encode()
 
 
-class _Openapi(Route):
-    """Takes a request once: passed on, it goes to Gradio's route of that address."""
+def shared_picture(gallery: Gallery) -> bytes:
+    """What shared links show: garments from all over the gallery, as a JPEG of `views.PICTURE_SIZE`."""
+    width, height = views.PICTURE_SIZE
+    picture = Image.new("RGB", (width, height), "white")
+    columns, rows = 6, 3
+    cell = (width // columns, height // rows)
+    for place, row in enumerate(np.linspace(0, len(gallery) - 1, columns * rows).round().astype(int)):
+        with Image.open(io.BytesIO(gallery.thumbnails[row])) as thumbnail:
+            shown = ImageOps.fit(thumbnail.convert("RGB"), cell)
+        picture.paste(shown, (place % columns * cell[0], place // columns * cell[1]))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+class _Rewritten(Route):
+    """What Gradio answers at a path, rewritten.
+
+    A request is passed on to Gradio's own route of that path: this one takes it only once.
+    """
+
+    def __init__(self, path: str, rewrite: Callable[[Request, bytes], bytes]) -> None:
+        async def endpoint(request: Request) -> Response:
+            messages: list[Message] = []
+
+            async def collect(message: Message) -> None:
+                messages.append(message)
+
+            await request.app.router({**request.scope, _PASSED: True}, request.receive, collect)
+            start = next(message for message in messages if message["type"] == "http.response.start")
+            body = b"".join(message.get("body", b"") for message in messages)
+            headers = {k.decode(): v.decode() for k, v in start["headers"] if k.lower() != b"content-length"}
+            body = rewrite(request, body) if start["status"] == 200 else body
+            return Response(body, start["status"], headers)
+
+        super().__init__(path, endpoint)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """No request twice."""
         return (Match.NONE, {}) if _PASSED in scope else super().matches(scope)
 
 

@@ -21,12 +21,26 @@ from cbir.ui.templating import render
 from cbir.ui.texts import Words
 from cbir.version import __version__
 
+PICTURE_SIZE = 1200, 630  # of what shared links show
 MAP_SIDE = 1000  # units of the drawing
 # Points are in the color they stand for; one that is not named here is drawn in grey.
 POINTS = {
     **{"black": "#1c1917", "blue": "#2563eb", "brown": "#92400e", "green": "#15803d", "red": "#dc2626"},
     **{"white": "#ffffff", "yellow": "#facc15", "pink": "#f472b6", "orange": "#f97316", "purple": "#7e22ce"},
 }
+
+
+def head(bundle: Bundle, address: str, words: Words) -> str:
+    """What browsers and shared links show of the page, for its <head>.
+
+    Args:
+        bundle: what is searched.
+        address: of the app, absolute.
+        words: the language.
+    """
+    width, height = PICTURE_SIZE
+    title = words.bundle(bundle.manifest.title)
+    return render("head.html", words=words, bundle=title, address=address, width=width, height=height)
 
 
 def heading(bundle: Bundle, gallery: Gallery, words: Words) -> str:

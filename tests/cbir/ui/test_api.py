@@ -9,13 +9,11 @@ import warnings
 import pytest
 from PIL import Image
 
-import cbir
 from cbir.options import SearchOptions
 from cbir.search import Retriever
 from cbir.similarity import Models
 from cbir.ui.api import Endpoints
 from cbir.ui.thumbnails import Thumbnails
-from cbir.version import API_VERSION
 from tests.cbir.ui.test_handlers import page_call
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
@@ -94,17 +92,6 @@ def test_a_thumbnail_has_an_address_that_may_be_cached_forever(client, url, retr
     assert httpx.get(f"{url}thumbnails/..%2f..%2fetc/hostname").status_code == 404
     found = client.predict(handle_file(url + match["thumbnail"]), k=1, api_name="/search")  # it can be searched with
     assert found["matches"][0]["id"] == match["id"]
-
-
-def test_the_server_says_whether_it_is_up_and_what_it_is(url, toy_bundle):
-    assert httpx.get(f"{url}health").json() == {"status": "ok"}
-    version = httpx.get(f"{url}version").json()
-    assert (version["version"], version["api_version"]) == (cbir.__version__, API_VERSION)
-    assert (version["bundle"], version["revision"]) == ("Toy photos", toy_bundle.revision)
-    assert (version["photos"], version["backbone"], version["device"], version["notice"]) == (108, "toy", "cpu", None)
-    about = httpx.get(f"{url}gradio_api/openapi.json").json()
-    assert about["info"]["version"] == API_VERSION
-    assert any(path.endswith("/search") for path in about["paths"])
 
 
 def test_names_that_the_bundle_knows_are_listed(client, retriever):
