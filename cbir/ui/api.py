@@ -7,8 +7,10 @@ clients read the docstrings too.
 import functools
 import inspect
 import secrets
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypedDict, cast, get_args, get_origin
 
 from gradio import FileData
@@ -41,6 +43,7 @@ from cbir.ui.inputs import (
     photo_at,
     photo_source,
 )
+from cbir.ui.limits import MAX_K_KEPT, RESULTS_KEPT
 from cbir.ui.log import compared, searched
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
@@ -210,7 +213,9 @@ class Endpoints:
         Returns:
             The matches, closest first.
         """
-        return self._answer(self.retriever.search_by_id(id, options))
+        start = time.perf_counter()
+        search = self._kept_by_id if options.k <= MAX_K_KEPT else self.retriever.search_by_id
+        return self._answer(replace(search(id, options), seconds=time.perf_counter() - start))
 
     def search_together(
         self,
@@ -373,6 +378,11 @@ class Endpoints:
             ],
             "match": [{"name": task.name, "label": task.title, "labels": list(task.labels)} for task in TASKS.values()],
         }
+
+    @cached_property
+    def _kept_by_id(self) -> Callable[[str, SearchOptions], SearchResult]:
+        """As `Retriever.search_by_id`; the last results are kept."""
+        return functools.lru_cache(maxsize=RESULTS_KEPT)(self.retriever.search_by_id)
 
     def _answer(self, result: SearchResult, name: str | None = None) -> SearchJson:
         searched(result)

@@ -10,6 +10,7 @@ from gradio.components import Component
 from gradio.routes import App
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
+from threadpoolctl import threadpool_limits
 
 from cbir.options import OPTIONS
 from cbir.search import Retriever
@@ -205,6 +206,7 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
 
     `options` go to `gr.Blocks.launch`.
     """
+    threadpool_limits(1, user_api="blas")  # of numpy, where a search is small: threads would wait for each other
     uploads = Uploads(Path(get_upload_folder()).resolve())
     app_kwargs: dict[str, Any] = {"routes": demo.routes, "middleware": [Middleware(Gate, uploads=uploads)]}
     if find_spec("mcp") is not None:

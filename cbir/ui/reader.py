@@ -1,13 +1,13 @@
 """Reading and embedding photos for many at once: in turns, in batches through the network, each photo once."""
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -113,14 +113,17 @@ class FairReader(Reader):
 
 
 def _key(photo: Photo, crop: Crop | None) -> tuple | None:
-    """What a photo is known by; None for one that is not kept."""
-    if not isinstance(photo, str | os.PathLike):
+    """What a photo is known by: uploads and thumbnails lie where their content says. None for one that is not kept."""
+    if isinstance(photo, bytes):
+        name = hashlib.sha256(photo).hexdigest()
+    elif isinstance(photo, str | os.PathLike):
+        name = str(photo)
+    else:
         return None
     try:
-        status = Path(photo).stat()
-        key = str(photo), status.st_size, status.st_mtime_ns, crop if crop is None else tuple(crop)
+        key = name, crop if crop is None else tuple(crop)
         hash(key)
-    except (OSError, ValueError, TypeError):  # no such file, or a crop that is none
+    except TypeError:  # a crop that is none
         return None
     return key
 

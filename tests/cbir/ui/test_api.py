@@ -112,6 +112,14 @@ def test_search_by_id_leaves_the_query_out(client, toy_bundle):
     assert sorted([query] + [match["id"] for match in answer["matches"]]) == sorted(toy_bundle.gallery.ids)
 
 
+def test_a_search_by_id_that_comes_again_is_not_computed_again(client, retriever, monkeypatch):
+    first = client.predict("red_shirt/5.png", k=7, api_name="/search_by_id")
+    monkeypatch.setattr(retriever, "scores", None)  # raises if it is called
+    again = client.predict("red_shirt/5.png", k=7, api_name="/search_by_id")
+    assert {**again, "seconds": 0} == {**first, "seconds": 0}
+    assert again["seconds"] < 1
+
+
 def test_every_option_of_a_search_counts(client, retriever, photo):
     options = {"types": ["pants", "shirt"], "colors": ["red", "blue"], "weight": 0.8, "k": 7}
     flags = {"least_similar": True, "hide_near_duplicates": True, "other_colors": False}
