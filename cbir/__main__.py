@@ -4,6 +4,10 @@
 
 finds the garments of a bundle that look most like a photo, or like several together, and prints them.
 
+    python -m cbir search [PHOTO] --words "pink shirt" [--color "#a04020"]
+
+finds garments by words and by a color, alone or beside a photo.
+
     python -m cbir label PHOTOS --csv FILE [--bundle DIR_OR_REPO]
 
 guesses type and color of the photos of a folder or zip, each with a probability, and writes them into a table.
@@ -106,7 +110,7 @@ def _search(args: argparse.Namespace) -> int:
     backbone = load_bundle_backbone(bundle, args.weights) if args.photos else None
     crop = tuple(args.crop) if args.crop else None
     result = Retriever(bundle, backbone).search(args.photos, options, ids=args.ids, crop=crop)
-    name = ", ".join([*args.photos, *args.ids])
+    name = ", ".join(filter(None, [*args.photos, *args.ids, options.description]))
     if args.out:
         print(f"wrote {write_result(result, bundle, args.out, name)}")
     else:
@@ -139,7 +143,8 @@ def _table(result: SearchResult) -> str:
     for match in result.matches:
         shown = [match.labels[name] or _guess(match.guesses.get(name)) for name in ("color", "type")]
         probability = "    -" if match.probability is None else f"{match.probability:5.0%}"
-        figures = f"{match.score:7.4f}  {probability}  {match.likeness:.2f}"
+        likeness = "   -" if match.likeness is None else f"{match.likeness:.2f}"
+        figures = f"{match.score:7.4f}  {probability}  {likeness}"
         lines.append(f"{match.rank:>4}  {figures}  {match.id:<{width}}  {' '.join(shown)}".rstrip())
     if not result.is_confident:
         lines.insert(0, "no confident match; the nearest are:")

@@ -90,7 +90,7 @@ def compare(retriever: Retriever, query: Query, options: SearchOptions = DEFAULT
         weighing = next((m.name for m in retriever.methods if m.is_learned), retriever.methods[0].name)
         retriever.check(replace(options, method=weighing))
     labels = retriever.labels(query)
-    judged_by = options.scored_task.labels
+    judged_by = retriever.task(options).labels
     by_method = {}
     for method in retriever.methods:
         weight = options.weight if method.is_learned else None

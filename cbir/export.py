@@ -20,7 +20,7 @@ from cbir.options import OPTIONS
 from cbir.search import Match, SearchResult
 
 GUESS_COLUMNS = tuple(f"{label}_{what}" for label in LABELS for what in ("guess", "probability"))
-_FIGURES = ("probability", "likeness", "is_same_picture")  # of a match, beside its score
+_FIGURES = ("probability", "likeness", "is_same_picture", "color_share")  # of a match, beside its score
 CSV_COLUMNS = (
     *("query", "rank", "id", "score", *_FIGURES, *LABELS, *GUESS_COLUMNS),
     *("method", "match", "bundle", "revision"),
@@ -54,7 +54,8 @@ class GuessesJson(TypedDict):
 class MatchJson(TypedDict):
     """One result: `score` ranks it; `probability`, null where it cannot be told, that it agrees in what should match.
 
-    `likeness`, from 0 to 1, says how alike it looks.
+    `likeness`, from 0 to 1, says how alike it looks; null in a search without a photo. `color_share`, from 0 to 1, says
+    how much of the garment has the colors that are searched for; null where there are none.
     """
 
     id: str
@@ -62,8 +63,9 @@ class MatchJson(TypedDict):
     score: float
     labels: LabelsJson
     probability: float | None
-    likeness: float
+    likeness: float | None
     is_same_picture: bool
+    color_share: float | None
     guesses: GuessesJson
 
 
@@ -89,6 +91,7 @@ else:
 class ResultJson(TypedDict):
     """Answer of a search; `match` is what was scored, `options.match` what was asked for.
 
+    Without a photo, `method` and `match` are "", and `query` is what was asked for in words.
     `is_confident` is false where the app would say "no confident match".
     """
 
@@ -144,10 +147,11 @@ def result_json(result: SearchResult, bundle: Bundle, query: str | None = None) 
     Args:
         result: of a search in this bundle.
         bundle: what was searched.
-        query: what was searched with, e.g. the name of a file or an address; None for the id, if it was a gallery item.
+        query: what was searched with, e.g. the name of a file or an address; None for the id, if it was a gallery item,
+            or else for words and color.
     """
     return {
-        "query": result.query_id if query is None else query,
+        "query": query or result.query_id or result.options.description or None,
         "query_id": result.query_id,
         "method": result.method,
         "match": result.task,

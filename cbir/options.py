@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from cbir.errors import CbirError, UnknownNameError
 from cbir.labels import TASKS, Task
 from cbir.similarity import SIMILARITIES
+from cbir.words import read_color
 
 DEFAULT_TASK = "both"
 DEFAULT_K = 12
@@ -38,6 +39,9 @@ class SearchOptions:
             query's color. Where a color is unknown, the one that the photo most probably shows counts.
         least_similar: the other end of the ranking first; items of equal score are still in order of id.
         hide_near_duplicates: leave out photos that show the same picture as the query or as a better-ranked match.
+        words: names of types and colors, e.g. "pink shirt", see `cbir.words`; "" for none. What they name need not
+            match a photo: its score is multiplied by how well items fit the words. Without a photo, that alone ranks.
+        color: a color as `cbir.words.read_color` takes it, likewise; "" for none.
 
     Raises:
         CbirError: a value makes no sense, alone or with the others.
@@ -62,6 +66,10 @@ class SearchOptions:
     hide_near_duplicates: bool = _option(
         False, "leave out pictures that show the same as the query or as a better match"
     )
+    words: str = _option("", "type and color to look for in words, e.g. pink shirt, or vestido amarelo")
+    color: str = _option(
+        "", "color to look for, #rrggbb or its name: how much of the garment has it counts", is_swatch=True
+    )
 
     def __post_init__(self) -> None:
         """Checks what can be checked without a bundle."""
@@ -71,10 +79,14 @@ class SearchOptions:
                 raise UnknownNameError(option.name, value, option.choices)
             if option.is_flag and not isinstance(value, bool):
                 raise CbirError("expected true or false for {name}, got {value!r}", name=option.name, value=value)
+            if option.type is str and not isinstance(value, str):
+                raise CbirError("expected {name} as text, got {value!r}", name=option.name, value=value)
             if option.is_list:
                 if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
                     raise CbirError("expected {name} as a list of names, got {value!r}", name=option.name, value=value)
                 object.__setattr__(self, option.name, tuple(value))
+        if self.color.strip():
+            read_color(self.color)
         if type(self.k) is not int or self.k < 1:
             raise CbirError("expected a whole number of results of at least 1, got {value!r}", value=self.k)
         if self.other_colors and self.task == "color":
@@ -97,8 +109,13 @@ class SearchOptions:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @property
+    def description(self) -> str:
+        """Words and color as they were given; "" where a photo alone is to search."""
+        return " ".join(filter(None, [self.words.strip(), self.color.strip()]))
+
+    @property
     def scored_task(self) -> Task:
-        """The task that items are scored for."""
+        """The task that items are scored for, if words name nothing that should match."""
         return TASKS["type" if self.other_colors else self.task]
 
 
@@ -117,6 +134,7 @@ class Option:
         label: it takes values of this label that the gallery has; "" for no label.
         slider: least, largest and step of the page's control and of the address; the library may take more.
         rest: what the page's control shows for None.
+        is_swatch: whether it is a color, to be picked by eye.
     """
 
     name: str
@@ -128,6 +146,7 @@ class Option:
     label: str = ""
     slider: tuple[float, float, float] | None = None
     rest: float | None = None
+    is_swatch: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -138,6 +157,11 @@ class Option:
     def is_flag(self) -> bool:
         """Whether it is true or false."""
         return self.type is bool
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is typed."""
+        return self.type is str and not self.choices and not self.is_swatch
 
     @property
     def at_rest(self) -> str | float | list[str] | None:

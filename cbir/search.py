@@ -20,11 +20,13 @@ from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone, Box
 from cbir.gallery import Gallery
-from cbir.guesses import Guess, guess_labels
+from cbir.guesses import UNSURE, Guess, guess_labels
 from cbir.images import crop_image, load_image
-from cbir.labels import LABELS, Task
+from cbir.labels import LABELS, TASKS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
 from cbir.similarity import SIMILARITIES, Similarity
+from cbir.wanted import LEAST_SHARE, Fit, fit_wanted
+from cbir.words import Wanted, read_color, read_words
 
 OUTSIDE = -1  # the row of a query photo that is no gallery item
 
@@ -34,7 +36,7 @@ Crop = tuple[float, float, float, float]  # see `crop_image`
 
 @dataclass(frozen=True)
 class Query:
-    """Photos that are searched with, ready to be scored.
+    """Photos that are searched with, ready to be scored; none where words alone are.
 
     Attributes:
         features: of the q photos.
@@ -51,16 +53,20 @@ class Query:
 class Match:
     """A gallery item found for a query; of several photos, probability and likeness are means over them.
 
+    A search without a photo has no likeness.
+
     Attributes:
         id: of the item.
         rank: from 1.
         score: of the method that ranked it, larger is closer.
         labels: of the item, "" where unknown.
-        probability: that query and item agree in the labels of the task, whatever the method; None where the bundle has
-            no learned method to tell it by.
+        probability: that query and item agree in the labels of the task, whatever the method; without a photo, that the
+            item shows a type that words name. None where the bundle has no learned method to tell it by, and where
+            words name no type.
         likeness: how alike the two look, from 0 to 1, whatever the method; 1 for the same picture.
         is_same_picture: whether the item shows the picture of a photo of the query.
         guesses: of those labels that are unknown, where the bundle can tell.
+        color_share: how much of the garment has the colors that are searched for, from 0 to 1; None for none.
     """
 
     id: str
@@ -68,9 +74,10 @@ class Match:
     score: float
     labels: dict[str, str]
     probability: float | None
-    likeness: float
+    likeness: float | None
     is_same_picture: bool
     guesses: dict[str, Guess]
+    color_share: float | None
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,8 @@ class SearchResult:
 
     Attributes:
         matches: k of them, or all that there are; may be empty.
-        method: name of the similarity method.
-        task: name of the task that was scored.
+        method: name of the similarity method; "" for a search without a photo.
+        task: name of the task that was scored; "" likewise.
         seconds: time taken from the query to the matches.
         query_id: the gallery item that was the query; None for a photo from outside, or for several.
         options: what the search was asked to do.
@@ -192,7 +199,7 @@ class Retriever:
 
     def search(
         self,
-        images: Photo | Sequence[Photo],
+        images: Photo | Sequence[Photo] = (),
         options: SearchOptions = DEFAULT_OPTIONS,
         *,
         ids: Sequence[str] = (),
@@ -204,7 +211,7 @@ class Retriever:
         photos, and a mean embedding would be that of no photo.
 
         Args:
-            images: whatever `load_image` takes, or a list of such.
+            images: whatever `load_image` takes, or a list of such; none where the options have words or a color.
             options: what to do.
             ids: gallery items to search with as well; they are never among the matches.
             crop: the part of the first photo to search with, see `crop_image`; further photos are taken whole.
@@ -215,6 +222,9 @@ class Retriever:
             CbirError: the options ask for what the bundle or the method cannot do, or there is nothing to search with.
         """
         self.check(options)
+        is_without_photo = isinstance(images, list | tuple) and not images and not ids and crop is None
+        if is_without_photo and options.description:
+            return self.rank(self.no_photo, options)
         return self.rank(self.query(images, ids=ids, crop=crop), options)
 
     def search_by_id(self, id: str, options: SearchOptions = DEFAULT_OPTIONS) -> SearchResult:
@@ -230,15 +240,45 @@ class Retriever:
 
         Raises:
             UnknownNameError: no such method, type or color.
-            CbirError: a weight for a method that scores no labels.
+            CbirError: a weight for a method that scores no labels, words that name nothing, or a weight where words
+                name the type alone.
         """
-        method = self._method(options)
-        if options.weight is not None and not method.is_learned:
+        method, wanted = self._method(options), self.wanted(options)
+        if options.weight is not None and wanted.types and not wanted.colors:
+            raise CbirError("a weight needs two labels that should match: match both, or give no weight")
+        if options.weight is not None and not wanted and not method.is_learned:
             raise CbirError(
                 "{method} does not tell type from color: choose a learned method, or give no weight",
                 method=method.title,
             )
         self.gallery.selection(options.types, options.colors)
+
+    def wanted(self, options: SearchOptions) -> Wanted:
+        """What words and color ask for.
+
+        Raises:
+            CbirError: a word is no name of a color, nor of a type that is known here.
+        """
+        attributes = self.bundle.attributes
+        types = {*self.gallery.classes("type"), *(attributes.classes("type") if attributes else ())} - {UNSURE}
+        wanted = read_words(options.words, types)
+        colors = (read_color(options.color),) if options.color.strip() else ()
+        return replace(wanted, colors=tuple(dict.fromkeys((*wanted.colors, *colors))))
+
+    def task(self, options: SearchOptions) -> Task:
+        """What a photo is scored for: what should match, except what words name.
+
+        Where they name all of it, the photo still counts by its type.
+        """
+        wanted = self.wanted(options)
+        named = {name for name, values in (("type", wanted.types), ("color", wanted.colors)) if values}
+        left = [name for name in options.scored_task.labels if name not in named]
+        return TASKS[left[0] if left else "type"] if named else options.scored_task
+
+    @property
+    def no_photo(self) -> Query:
+        """The query of a search by words and color alone."""
+        return Query(self.gallery.features.take([]), np.array([], int), 0.0)
 
     def query(self, images: Photo | Sequence[Photo], *, ids: Sequence[str] = (), crop: Crop | None = None) -> Query:
         """Reads and embeds what is searched with, for `rank` and `scores`; arguments and errors as in `search`."""
@@ -257,14 +297,29 @@ class Retriever:
 
     def scores(self, query: Query, options: SearchOptions = DEFAULT_OPTIONS) -> np.ndarray:
         """Scores of all gallery items, whatever the filters: (g,) float32, larger is closer."""
+        return self._scores(query, options, self._fit(options))
+
+    def _scores(self, query: Query, options: SearchOptions, fit: Fit | None) -> np.ndarray:
+        closeness = self._closeness(query, options) if len(query.rows) else None
+        if fit is not None:
+            return fit.score(closeness, 0.5 if options.weight is None else options.weight)
+        if closeness is None:
+            raise CbirError("expected at least one photo or id to search with, got none")
+        return closeness
+
+    def _fit(self, options: SearchOptions) -> Fit | None:
+        """How well items fit words and color; None where there are none."""
+        wanted = self.wanted(options)
+        return fit_wanted(self.gallery, self.bundle.attributes, wanted) if wanted else None
+
+    def _closeness(self, query: Query, options: SearchOptions) -> np.ndarray:
+        """Scores of all gallery items by the photos of a query: (g,) float32."""
         method = self._method(options)
         model, codes = self.bundle.models.of(method), self._gallery_codes(method)
         weight = 0.5 if options.weight is None else options.weight
         # Photo by photo: then its scores do not depend, not even by rounding, on those beside it.
         by_photo = [
-            method.score_codes(
-                method.encode(query.features.take([i]), model), codes, model, options.scored_task, weight
-            )
+            method.score_codes(method.encode(query.features.take([i]), model), codes, model, self.task(options), weight)
             for i in range(len(query.features))
         ]
         return np.mean(by_photo, axis=0)[0]
@@ -275,8 +330,11 @@ class Retriever:
         options = replace(options, method=self._method(options).name)
         start = time.perf_counter()
         gallery = self.gallery
-        scores = self.scores(query, options)
+        fit = self._fit(options)
+        scores = self._scores(query, options, fit)
         taking_part = gallery.selection(options.types, options.colors)
+        if fit is not None and fit.type is not None:
+            taking_part &= fit.type > 0  # known to be of another type
         taking_part[query.rows[query.rows != OUTSIDE]] = False  # an item never answers itself
         if options.other_colors:
             taking_part &= self._has_other_color(query)
@@ -284,37 +342,41 @@ class Retriever:
         rows = top_k(ranked, gallery.id_order, len(gallery) if options.hide_near_duplicates else options.k)
         if options.hide_near_duplicates:
             rows = np.array(self._without_near_duplicates(rows, query, options.k), int)
-        matches = self._matches(query, rows, scores, options.scored_task)
+        task = self.task(options)
+        matches = self._matches(query, rows, scores, task, fit)
         is_item = len(query.rows) == 1 and query.rows[0] != OUTSIDE
         query_id = str(gallery.ids[query.rows[0]]) if is_item else None
         seconds = query.seconds + time.perf_counter() - start
         is_confident = not matches or options.least_similar or self._is_confident(query, matches[0])
-        return SearchResult(matches, options.method, options.scored_task.name, seconds, query_id, options, is_confident)
+        method, task_name = (options.method, task.name) if len(query.rows) else ("", "")
+        return SearchResult(matches, method, task_name, seconds, query_id, options, is_confident)
 
-    def _matches(self, query: Query, rows: np.ndarray, scores: np.ndarray, task: Task) -> list[Match]:
+    def _matches(self, query: Query, rows: np.ndarray, scores: np.ndarray, task: Task, fit: Fit | None) -> list[Match]:
         """The items of some rows, in order of rank."""
         gallery = self.gallery
-        # Photo by photo, as in `scores`.
-        by_photo = [self._figures(query.features.take([i]), rows, task) for i in range(len(query.features))]
-        probability, likeness, is_same = (np.array(parts) for parts in zip(*by_photo, strict=True))
+        unknown = np.full(len(rows), np.nan)
+        share = unknown if fit is None or fit.color is None else fit.color[rows]
+        if len(query.rows):
+            # Photo by photo, as in `scores`.
+            by_photo = [self._figures(query.features.take([i]), rows, task) for i in range(len(query.features))]
+            probability, likeness, is_same = (np.array(parts) for parts in zip(*by_photo, strict=True))
+            figures = probability.mean(axis=0), likeness.mean(axis=0), is_same.max(axis=0)
+        else:
+            figures = unknown if fit is None or fit.type is None else fit.type[rows], unknown, np.zeros(len(rows), bool)
         return [
             Match(
                 id=str(gallery.ids[row]),
                 rank=rank,
                 score=float(scores[row]),
                 labels=gallery.labels_of(row),
-                probability=None if np.isnan(probable) else float(probable),
-                likeness=float(alike),
+                probability=_known(probable),
+                likeness=_known(alike),
                 is_same_picture=bool(same),
                 guesses=gallery.guesses_of(row),
+                color_share=_known(part),
             )
-            for rank, row, probable, alike, same in zip(
-                range(1, len(rows) + 1),
-                rows,
-                probability.mean(axis=0),
-                likeness.mean(axis=0),
-                is_same.max(axis=0),
-                strict=True,
+            for rank, row, probable, alike, same, part in zip(
+                range(1, len(rows) + 1), rows, *figures, share, strict=True
             )
         ]
 
@@ -331,11 +393,15 @@ class Retriever:
         return probability, likeness, is_same
 
     def _is_confident(self, query: Query, best: Match) -> bool:
-        """Whether all photos of the query are familiar, and the best match is more probably right than wrong."""
+        """Whether all photos of the query are familiar, and the best match is more probably right than wrong.
+
+        It should also have enough of the colors that are searched for.
+        """
         familiarity = self.bundle.familiarity
         if familiarity is not None and (familiarity.score(query.features) < familiarity.threshold).any():
             return False
-        return best.probability is None or best.probability >= EVEN
+        has_color = best.color_share is None or best.color_share >= LEAST_SHARE
+        return has_color and (best.probability is None or best.probability >= EVEN)
 
     def labels(self, query: Query) -> QueryLabels:
         """What the photos of a query show: their labels if they are gallery items, else the most probable ones."""
@@ -370,6 +436,8 @@ class Retriever:
 
     def _has_other_color(self, query: Query) -> np.ndarray:
         """(g,) bool, which items most probably have a color that no photo of the query has."""
+        if not len(query.rows):
+            raise CbirError("expected a photo whose color is left out, got none: give one, or take all colors")
         colors = self.labels(query).values["color"]
         if (colors == "").any() or (self._item_colors == "").any():
             raise CbirError(
@@ -399,6 +467,10 @@ class Retriever:
                 **{"backbone": made_by.name, "origin": made_by.weights.origin, "got": backbone.name},
             )
         return backbone
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _with_guesses(bundle: Bundle) -> Gallery:

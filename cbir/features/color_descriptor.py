@@ -67,6 +67,21 @@ def _linear_light() -> np.ndarray:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
+def bin_votes(lab: np.ndarray) -> np.ndarray:
+    """The votes of colors for bins: (n, 3) CIE L*a*b* -> (n, b) float32, rows summing to 1."""
+    pixels = np.asarray(lab, np.float32)
+    chunks = range(0, len(pixels), 256)
+    return np.concatenate(
+        [_soft_shares(np.eye(len(part), dtype=np.float32), part) for part in (pixels[i : i + 256] for i in chunks)]
+    )
+
+
+def bin_shares(color: np.ndarray, region: str) -> np.ndarray:
+    """The shares of bins in a region of n photos: descriptors (n, COLOR_DIM) -> (n, b) float64."""
+    start = REGIONS.index(region) * BINS
+    return color[:, start : start + BINS].astype(np.float64) ** 2
+
+
 def _soft_shares(weights: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Shares of bins in the votes of n Lab pixels: (r, n) and (n, 3) -> (r, b); each pixel's votes sum to 1."""
     lightness, a, b = pixels.T

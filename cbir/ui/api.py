@@ -188,10 +188,11 @@ class Endpoints:
         options: SearchOptions = DEFAULT_OPTIONS,
         crop: list[float] | None = None,
     ) -> SearchJson:
-        """Finds the garments of the catalogue that look most like the one in a photo.
+        """Finds the garments of the catalogue that look most like the one in a photo, or that fit words and a color.
 
         Args:
             image: the photo: an uploaded file (from Python `gradio_client.handle_file(path)`), an address, a data: URI.
+                Without one, words and color alone are searched for.
             image_url: address of the photo instead, http or https, on a public host.
             options: what to do.
             crop: the part of the photo to search with: left, top, right, bottom as fractions of its width and height.
@@ -200,6 +201,8 @@ class Endpoints:
             The matches, closest first.
         """
         self.retriever.check(options)
+        if options.description and not (image or image_url or crop):
+            return self._answer(self.retriever.search(options=options))
         photo, name = self._photo(image, image_url)
         return self._answer(self.retriever.search(photo, options, crop=_crop(crop)), name)
 

@@ -84,9 +84,9 @@ class Handlers:
 
     @show_errors
     def refresh(self, request: gr.Request, values: Values) -> Values:
-        """The same after any change, when a missing photo is not a mistake: then the catalogue shows."""
+        """The same after any change, when it is no mistake to ask for nothing: then the catalogue shows."""
         state, words = self._state(values), Words.of(request)
-        if state.photos:
+        if state.photos or state.search.options().description:
             return self._answer(state, words)
         results, line = self.catalogue(words, state.search)
         return self._shown(results, line, state.search, words)
@@ -109,10 +109,11 @@ class Handlers:
         searched(result)
         paths = [self.thumbnails.path(match.id) for match in result.matches]
         items = list(zip(paths, views.captions(result, words), strict=True))
-        first = state.photos[0]
-        name = None if state.search.id else Path(first).name
+        first = state.photos[0] if state.photos else None
+        name = None if state.search.id or first is None else Path(first).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
-        line = views.found(result, gallery, picture_url(first, self.retriever.reader), files, words)
+        picture = picture_url(first, self.retriever.reader) if first else ""
+        line = views.found(result, gallery, picture, files, words)
         return self._shown(gr.update(value=items, selected_index=None), line, state.search, words)
 
     def _shown(self, results: object, line: str, search: SearchState, words: Words) -> Values:
@@ -122,6 +123,8 @@ class Handlers:
     def _query(self, state: PageState) -> Query:
         crop = crop_of(state.search.crop)
         if not state.photos:
+            if state.search.options().description:
+                return self.retriever.no_photo
             raise no_photo()
         if state.search.id and crop is None:
             return self.retriever.query(state.more, ids=[state.search.id])
@@ -134,9 +137,10 @@ class Handlers:
         flags = flags_of(checked_names(ALSO, given[ALSO] or []))
         options = {o.parameter: given[o.parameter] for o in OPTIONS if not o.is_flag} | flags
         lists = {o.parameter: checked_names(o.parameter, options[o.parameter] or []) for o in OPTIONS if o.is_list}
+        texts = {o.parameter: options[o.parameter] or "" for o in OPTIONS if o.is_text or o.is_swatch}
         item_id = self.thumbnails.id_at(path) or "" if path else ""
         crop = checked_text("crop", given["crop"] or "")
-        return PageState(path, more, SearchState(item_id, crop, options | lists))
+        return PageState(path, more, SearchState(item_id, crop, options | lists | texts))
 
     def _values(self, **values: object) -> Values:
         """Values by the names of their controls, as Gradio takes them."""
@@ -201,6 +205,7 @@ class Handlers:
             self.retriever.gallery.row(search.id)  # raises for one that is unknown
             path = self.thumbnails.path(search.id)
         options = {o.parameter: search.values[o.parameter] for o in OPTIONS if not o.is_flag}
+        options |= {"words": search.options().description, "color": ""}  # one box shows both, where they can be changed
         also = [name for name in FLAGS if search.values[name]]
         return self._values(
             photo=path, more=None, crop=search.crop, **options, **{ALSO: also}, restored=str(time.monotonic_ns())
@@ -275,9 +280,10 @@ class Handlers:
     def _map(self, state: PageState, words: Words) -> str:
         retriever = self.retriever
         place, rows = None, []
-        if state.photos:
-            query, options = self._query(state), state.search.options()
-            place = self._places(query.features).mean(axis=0)
+        options = state.search.options()
+        if state.photos or options.description:
+            query = self._query(state)
+            place = self._places(query.features).mean(axis=0) if state.photos else None
             rows = [retriever.gallery.row(match.id) for match in retriever.rank(query, options).matches]
         return views.collection_map(retriever.gallery, self._gallery_places, place, rows, words)
 

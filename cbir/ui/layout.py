@@ -38,7 +38,7 @@ SHOW_ADDRESS = "(here) => apparel.arrived(here)"
 SHOW_DETAILS = "() => apparel.chosen()"
 
 # Options that have their place on the page; all others stand under "Refine".
-PLACED = ("match", "types", "colors", "method", "k")
+PLACED = ("words", "match", "types", "colors", "method", "k")
 
 
 def build_demo(retriever: Retriever) -> Page:
@@ -88,6 +88,9 @@ def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
                 height=260,
                 elem_id="photo",
             )
+            with gr.Row(elem_id="in-words"):
+                option("words")
+                gr.HTML(views.swatch(words), elem_id="swatch", padding=False, min_width=0)
             with gr.Row(elem_id="random"):
                 controls["random"] = gr.Button(I18N("random"), min_width=120)
                 controls["seed"] = gr.Number(
@@ -99,7 +102,7 @@ def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
                 option("colors")
             with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
                 for other in OPTIONS:
-                    if not other.is_flag and other.parameter not in PLACED:
+                    if not (other.is_flag or other.is_swatch or other.parameter in PLACED):
                         option(other.parameter)
                 controls[ALSO] = gr.CheckboxGroup(handlers.flags(words), label=I18N(ALSO), elem_id=ALSO)
                 controls["crop"] = gr.Textbox(
@@ -139,6 +142,9 @@ def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
     controls["address"] = hidden("address")
     controls["here"] = hidden("here")
     controls["restored"] = hidden("restored", "")
+    for swatch in OPTIONS:
+        if swatch.is_swatch:
+            option(swatch.parameter)
     controls["open_tab"] = hidden("open_tab", "results")
     controls["last_seed"] = gr.Number(visible="hidden")
     return {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
@@ -152,10 +158,21 @@ def _option_control(name: str, handlers: Handlers) -> Component:
         low, high, step = option.slider
         info = I18N(f"{name}_info") if f"{name}_info" in LANGUAGES["en"] else None
         return gr.Slider(low, high, value, step=step, info=info, **about)
+    if option.is_swatch:  # what is picked or restored goes into the words
+        return gr.Textbox(value, visible="hidden", **about)
+    if option.is_text:
+        return gr.Textbox(value, placeholder=cast("str", I18N(f"{name}_info")), max_lines=1, **about)
     choices = handlers.choices(option, Words())
     if option.is_list:
         return gr.CheckboxGroup(choices, visible=bool(choices), **about)
     return gr.Radio(choices, value=value, **about)
+
+
+def _changed(control: Any) -> Any:  # noqa: ANN401 - Gradio makes events at run time
+    """The event of a control that has been set: words are searched for when they are complete."""
+    if isinstance(control, gr.Slider):
+        return control.release
+    return control.submit if isinstance(control, gr.Textbox) else control.input
 
 
 def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None:
@@ -171,7 +188,7 @@ def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> No
     shown = named("results", "line", "details", "here", *(option.parameter for option in OPTIONS if option.label))
     searches = PAGE | {"show_progress": "minimal", "show_progress_on": controls["line"]}
 
-    changes = [o.release if isinstance(o, gr.Slider) else o.input for o in (*options, controls[ALSO])]
+    changes = [_changed(control) for control in (*options, controls[ALSO])]
     changes += [control.change for control in named("photo", "more", "crop", "restored")]
     changed = gr.on(changes, handlers.refresh, asked, shown, trigger_mode="always_last", **searches)
     asked_again = controls["search"].click(handlers.answer, asked, shown, **searches)

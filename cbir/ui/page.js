@@ -90,6 +90,15 @@
     addEventListener("resize", frame);
     document.addEventListener("input", (event) => event.target.closest("#crop") && frame());
 
+    // --- a color that is picked goes into the words, in place of another, and is searched for ---
+    document.addEventListener("change", ({target}) => {
+        if (!target.matches("#swatch input")) return;
+        const field = find("#words textarea, #words input");
+        field.value = `${field.value.replace(/#\w*/g, "").trim()} ${target.value}`.trim();
+        field.dispatchEvent(new Event("input", {bubbles: true}));
+        setTimeout(() => field.dispatchEvent(new KeyboardEvent("keypress", {key: "Enter", bubbles: true})), 50);
+    });
+
     // --- a search has arrived: its address goes into the history, and on a phone its results come into sight ---
     const OURS = $ADDRESS_NAMES; // filled in by layout.py
     const ours = (search) =>

@@ -58,6 +58,11 @@ def notices(bundle: Bundle, words: Words) -> str:
     return render("notices.html", words=words, notice=notice, is_drawn=bundle.manifest.dataset.is_drawn)
 
 
+def swatch(words: Words) -> str:
+    """Where a color is picked by eye; `page.js` puts it into the words."""
+    return render("swatch.html", words=words)
+
+
 def captions(result: SearchResult, words: Words) -> list[str]:
     """A caption for each match, e.g. "1 · 97 % match · 0.83 alike · blue shirt"."""
     return [
@@ -69,8 +74,10 @@ def captions(result: SearchResult, words: Words) -> list[str]:
 def _figures(match: Match, words: Words) -> list[str]:
     if match.is_same_picture:
         return [words("same_picture")]
+    color = "" if match.color_share is None else words("caption_color", share=words.percent(match.color_share))
     probability = "" if match.probability is None else words("caption_match", share=words.percent(match.probability))
-    return [probability, words("caption_alike", likeness=words.decimal(match.likeness, 2))]
+    likeness = "" if match.likeness is None else words("caption_alike", likeness=words.decimal(match.likeness, 2))
+    return [color, probability, likeness]
 
 
 def found(result: SearchResult, gallery: Gallery, picture: str, files: Mapping[str, str], words: Words) -> str:
@@ -79,15 +86,12 @@ def found(result: SearchResult, gallery: Gallery, picture: str, files: Mapping[s
     Args:
         result: what was found.
         gallery: what was searched.
-        picture: address of the query's picture.
+        picture: address of the query's picture; "" for a search without a photo.
         files: name of a file -> its text, for links that save it.
         words: the language.
     """
-    facts = [
-        _method(result.method, words),
-        words(f"match_{result.task}").lower(),
-        words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)),
-    ]
+    facts = [_method(result.method, words), words(f"match_{result.task}").lower()] if result.method else []
+    facts.append(words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)))
     if not result.is_confident:
         facts.insert(0, words("unsure_facts", n=len(result.matches)))
     return render(
@@ -97,7 +101,7 @@ def found(result: SearchResult, gallery: Gallery, picture: str, files: Mapping[s
         facts=facts,
         picture=picture,
         files=[_file(name, text) for name, text in files.items()],
-        has_address=result.query_id is not None,  # an upload has no address
+        has_address=result.query_id is not None or not result.method,  # an upload has no address
         is_confident=result.is_confident,
     )
 
@@ -241,6 +245,8 @@ def _title(result: SearchResult, gallery: Gallery, words: Words) -> str:
     if not result.matches:
         return words("nothing")
     title = words("found_far" if result.options.least_similar else "found", n=len(result.matches))
+    if not result.method:
+        return words("found_to", found=title, garment=result.options.description)
     if result.query_id is None:
         return title
     row = gallery.row(result.query_id)

@@ -85,8 +85,19 @@ def draw(name: str, index: int, seed: int = 0) -> Picture:
     """
     if name not in CLASSES:
         raise UnknownNameError("class", name, CLASSES)
-    rng = generator(seed, name, index)
-    color, kind = name.split("_")
+    return draw_garment(*name.split("_"), index, seed)
+
+
+def draw_garment(color: str, kind: str, index: int, seed: int = 0) -> Picture:
+    """Draws one picture of a garment of any color.
+
+    Args:
+        color: one of `palette.SHADES`, or `#rrggbb`: exactly that, before the lamp lights it.
+        kind: one of `MAKERS`.
+        index: number of the picture.
+        seed: another seed gives other pictures.
+    """
+    rng = generator(seed, f"{color}_{kind}", index)
     garment = MAKERS[kind](color, rng)
     odds = PLACES.get(kind, PLACES[""])
     place = str(rng.choice(list(odds), p=list(odds.values())))

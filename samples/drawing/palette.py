@@ -29,6 +29,11 @@ def to_hex(rgb: RGB) -> str:
     return "#" + "".join(f"{int(np.clip(round(c), 0, 255)):02x}" for c in rgb)
 
 
+def from_hex(text: str) -> RGB:
+    """The color that `#rrggbb` stands for."""
+    return tuple(float(int(text[i : i + 2], 16)) for i in (1, 3, 5))
+
+
 def mix(a: RGB, b: RGB, share: float) -> RGB:
     """`share` of b in a."""
     return tuple(x + (y - x) * share for x, y in zip(a, b, strict=True))
@@ -163,16 +168,18 @@ def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> str:
 
 
 def pick_look(name: str, rng: np.random.Generator, *, patterned: float, texture: str = "cotton") -> Look:
-    """The cloth of one garment of a named color.
+    """The cloth of one garment.
 
     Args:
-        name: one of `SHADES`.
+        name: one of `SHADES`, for one of its shades; or exactly that color, `#rrggbb`.
         rng: the picture's own generator.
         patterned: chance of a printed or woven pattern.
         texture: "cotton", "denim", "knit", "satin", "leather" or "canvas".
     """
-    shades = DENIM.get(name, SHADES[name]) if texture == "denim" else SHADES[name]
-    main = pick_shade(shades, rng)
+    if name.startswith("#"):
+        main = from_hex(name)
+    else:
+        main = pick_shade(DENIM.get(name, SHADES[name]) if texture == "denim" else SHADES[name], rng)
     accent = NEUTRALS[int(rng.integers(len(NEUTRALS)))]
     if texture == "denim":
         stitch = (196, 148, 84) if name == "blue" and rng.random() < 0.7 else mix(main, (210, 205, 195), 0.45)

@@ -6,7 +6,8 @@ from cbir.ui.address import FLAGS, NAMES, SearchState, flags_of
 
 START = SearchState()
 OTHER = {"method": "cosine", "match": "type", "k": 7, "types": ["shirt"], "colors": ["red", "blue"], "weight": 0.25}
-OTHER |= dict.fromkeys(FLAGS, True)
+OTHER |= dict.fromkeys(FLAGS, True) | {"words": "pink shirt", "color": "#a04020"}
+WANTED = "pink shirt", "#a04020"
 ALL = SearchState("red shirt/ü&?.png", "0, 5, 90.5, 100", OTHER)
 
 
@@ -19,7 +20,7 @@ def test_every_setting_survives_the_way_through_the_address():
 
 
 def test_addresses_stay_as_they_were():
-    assert NAMES == ("id", "method", "match", "k", "types", "colors", "weight", "also", "crop")
+    assert NAMES == ("id", "method", "match", "k", "types", "colors", "weight", "words", "color", "also", "crop")
     address = "id=red_shirt/3.png&method=cosine&k=24&types=shirt&colors=red&colors=blue&weight=0.25&also=least_similar"
     state = SearchState.from_query_string(f"?{address}#3", START)
     assert state.query_string(START) == address
@@ -37,7 +38,7 @@ def test_settings_as_at_the_start_are_left_out():
 def test_options_are_those_of_a_search():
     assert START.options() == SearchOptions()
     asked = ALL.with_values(match="both", other_colors=False).options()
-    assert asked == SearchOptions("cosine", "both", 7, ("shirt",), ("red", "blue"), 0.25, False, True, True)
+    assert asked == SearchOptions("cosine", "both", 7, ("shirt",), ("red", "blue"), 0.25, False, True, True, *WANTED)
     assert all(getattr(START.with_values(**flags_of(FLAGS)).options(), name) for name in FLAGS)
 
 

@@ -14,6 +14,7 @@ from cbir.search import Retriever
 from cbir.similarity import Models
 from cbir.ui.api import Endpoints
 from cbir.ui.thumbnails import Thumbnails
+from cbir.wanted import LEAST_SHARE
 from tests.cbir.ui.test_handlers import page_call
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
@@ -27,7 +28,10 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     import app
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-OPTIONS = ["method", "match", "k", "types", "colors", "weight", "other_colors", "least_similar", "hide_near_duplicates"]
+OPTIONS = [
+    *("method", "match", "k", "types", "colors", "weight", "other_colors", "least_similar", "hide_near_duplicates"),
+    *("words", "color"),
+]
 ENDPOINTS = {
     "/search": ["image", "image_url", *OPTIONS, "crop"],
     "/search_by_id": ["id", *OPTIONS],
@@ -77,6 +81,17 @@ def test_search_answers_with_ranked_matches(client, retriever, photo):
     expected = retriever.search(toy_photo("red", "shirt", 99), SearchOptions("cosine", "type", 5))
     assert [(m["id"], m["labels"]) for m in answer["matches"]] == [(m.id, m.labels) for m in expected.matches]
     assert [m["score"] for m in answer["matches"]] == pytest.approx([m.score for m in expected.matches])
+
+
+def test_words_and_a_color_search_without_a_photo(client, photo):
+    answer = client.predict(words="blue shirt", k=3, api_name="/search")
+    assert (answer["query"], answer["query_id"], answer["method"], answer["match"]) == ("blue shirt", None, "", "")
+    assert [match["labels"] for match in answer["matches"]] == [{"type": "shirt", "color": "blue"}] * 3
+    assert all(match["likeness"] is None and match["color_share"] > LEAST_SHARE for match in answer["matches"])
+    beside = client.predict(photo, color="#283cbe", k=3, api_name="/search")
+    assert [match["labels"] for match in beside["matches"]] == [{"type": "shirt", "color": "blue"}] * 3
+    assert (beside["match"], beside["options"]["color"]) == ("type", "#283cbe")
+    assert client.predict(color="yellow", k=1, api_name="/search")["is_confident"] is False
 
 
 def test_a_thumbnail_has_an_address_that_may_be_cached_forever(client, url, retriever, photo):

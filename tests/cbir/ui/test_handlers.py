@@ -53,7 +53,7 @@ def page_call(url, name, data, event_data=None, language="en"):
 def asked(photo=None, **controls):
     """What the controls hold, by their elements."""
     start = {"more": None, "crop": "", "method": "cosine", "match": "both", "k": 4, "types": [], "colors": []}
-    return {"photo": photo, **start, "weight": 0.5, "also": [], **controls}
+    return {"photo": photo, **start, "weight": 0.5, "also": [], "words": "", "color": None, **controls}
 
 
 @pytest.fixture
@@ -156,17 +156,29 @@ def test_an_address_restores_every_control(url):
     photo, more, *rest, _ = page_call(url, "restore", [address + "&crop=0,0,50,50"])
     assert photo["path"].endswith(".jpg")
     assert more is None
-    assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, ["least_similar"]]
+    assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, "", "", ["least_similar"]]
     start = page_call(url, "restore", ["#1"])
-    assert start[:-1] == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, []]
+    assert start[:-1] == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, "", "", []]
     assert page_call(url, "restore", ["#1"])[-1] != start[-1]
+
+
+def test_words_and_a_color_search_without_a_photo(url, picture_of):
+    answer = page_call(url, "refresh", asked(words="blue shirt", color="#283cbe"))
+    assert len(captions(answer)) == 4
+    assert all("in that color" in caption and "alike" not in caption for caption in captions(answer))
+    assert "The 4 closest to “blue shirt #283cbe”" in answer[LINE]
+    assert parse_qs(answer[HERE]) == {"method": ["cosine"], "k": ["4"], "words": ["blue shirt"], "color": ["#283cbe"]}
+    assert page_call(url, "restore", ["?" + answer[HERE]])[-4:-2] == ["blue shirt #283cbe", ""]
+    beside = page_call(url, "refresh", asked(picture_of(SHIRT), color="#283cbe"))
+    assert all("in that color" in caption and "alike" in caption for caption in captions(beside))
+    assert "got 'skirt'" in page_call(url, "refresh", asked(words="pink skirt"))
 
 
 @pytest.mark.parametrize("address", ["", "?__theme=dark"])
 def test_a_page_that_loads_without_a_search_takes_nothing_back(url, address):
     """Else an upload that arrives before the page has asked what to restore would vanish."""
     *controls, restored = page_call(url, "restore", [address])
-    assert controls == [{"__type__": "update"}] * 10
+    assert controls == [{"__type__": "update"}] * 12
     assert restored
 
 
