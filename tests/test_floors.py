@@ -32,7 +32,7 @@ print({"sklearn", "skl2onnx", "onnx", "onnxscript", "datasets", "train"} & set(s
 
 def run(*arguments):
     """What a fresh Python in the checkout prints."""
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def test_imports_run_one_way():
