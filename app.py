@@ -24,8 +24,7 @@ from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
 from cbir.own_photos import index_folder
 from cbir.search import Retriever
-from cbir.ui import build_demo, launch, log
-from cbir.ui.zero_gpu import with_lent_gpu
+from cbir.ui import build_demo, launch, log, zero_gpu
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -46,11 +45,12 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is temporary goes
     try:
         log.set_up()
+        zero_gpu.set_up()
         bundle = open_bundle(args.bundle)
         backbone = load_bundle_backbone(bundle, args.weights)
         if args.photos:
             bundle = index_folder(args.photos, bundle, backbone)
-        retriever = Retriever(bundle, with_lent_gpu(backbone))
+        retriever = Retriever(bundle, zero_gpu.with_lent_gpu(backbone))
         retriever.warm_up()
         log.started(retriever, backbone)
     except CbirError as error:

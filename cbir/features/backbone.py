@@ -188,7 +188,7 @@ class Backbone:
         self.color_network: ColorNetwork | None = None
         self.fingerprint = self._weights_fingerprint = self._fingerprint(module)  # of the weights as they came
         # Where GPUs are lent by the call, torch says that there is one all the time.
-        has_gpu = torch.cuda.is_available() and "SPACES_ZERO_GPU" not in os.environ
+        has_gpu = "SPACES_ZERO_GPU" not in os.environ and torch.cuda.is_available()
         self.precision = _precision(spec, has_gpu)
         network = make_faster(network.eval().requires_grad_(False), self.preprocessing["input_size"])
         self.network = network.to(self._dtype, memory_format=torch.channels_last)

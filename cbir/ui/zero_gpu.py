@@ -27,21 +27,29 @@ def is_zero_gpu() -> bool:
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as the package reads it
 
 
+def set_up() -> None:
+    """Imports the package of ZeroGPU there, before anything asks torch for a GPU: it would refuse to start afterwards.
+
+    Raises:
+        BackboneError: it is missing.
+    """
+    if is_zero_gpu():
+        try:
+            import spaces  # noqa: F401 - takes CUDA's place
+        except ImportError:
+            raise BackboneError("ZeroGPU needs the package `spaces`: add it to the Space's requirements.txt") from None
+
+
 def with_lent_gpu(backbone: Backbone) -> Backbone:
     """A backbone that embeds on the GPU lent by ZeroGPU, and on the CPU where none is; elsewhere the same one.
 
     To be called once, by the main thread, before the app is launched: the Space does not start without a function that
     asks for a GPU.
-
-    Raises:
-        BackboneError: this is ZeroGPU, and its package is missing.
     """
     if not is_zero_gpu():
         return backbone
-    try:
-        import spaces
-    except ImportError:
-        raise BackboneError("ZeroGPU needs the package `spaces`: add it to the Space's requirements.txt") from None
+    import spaces
+
     there = backbone.on("cuda")  # kept aside by `spaces` until there is one
 
     @spaces.GPU(duration=SECONDS)

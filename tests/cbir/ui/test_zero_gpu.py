@@ -101,4 +101,4 @@ def test_without_its_package_the_space_says_what_is_missing(monkeypatch):
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setitem(sys.modules, "spaces", None)
     with pytest.raises(BackboneError, match="needs the package `spaces`"):
-        zero_gpu.with_lent_gpu(Backbone())
+        zero_gpu.set_up()
