@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import warnings
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,8 @@ EXAMPLES = [
     for name in ("README.md", "docs/api.md")
     for example in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
 ]
+API = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+ADDRESSES = ("http://127.0.0.1:7860", "USER/apparel-search")  # of the app in examples
 CLIENT_EXAMPLES = [example for example in EXAMPLES if "gradio_client" in example]
 
 
@@ -44,9 +47,29 @@ def test_every_endpoint_has_an_example():
 def test_client_examples_run(example, url, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     toy_photo("red", "shirt", 99).save("photo.jpg")
-    assert "http://127.0.0.1:7860" in example
-    exec(example.replace("http://127.0.0.1:7860", url), {})  # noqa: S102 - our own documentation
+    assert any(address in example for address in ADDRESSES)
+    for address in ADDRESSES:
+        example = example.replace(address, url.rstrip("/"))
+    exec(example, {})  # noqa: S102 - our own documentation
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    ("language", "command"),
+    [("bash", ["bash", "-euo", "pipefail", "-c"]), ("js", ["node", "--input-type=module", "-e"])],
+)
+def test_examples_in_other_languages_run(language, command, url, tmp_path):
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    blocks = re.findall(rf"```{language}\n(.*?)```", API, flags=re.DOTALL)
+    (example,) = [block for block in blocks if ADDRESSES[0] in block]
+    toy_photo("red", "shirt", 99).save(tmp_path / "photo.jpg")
+    done = subprocess.run(
+        [*command, example.replace(ADDRESSES[0], url.rstrip("/"))],
+        **{"cwd": tmp_path, "capture_output": True, "text": True, "check": False},
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"\w+_\w+/\d+\.png", done.stdout)) >= 3
 
 
 def test_the_python_example_runs(retriever, tmp_path, monkeypatch, capsys):
