@@ -17,6 +17,7 @@ from cbir.guesses import Guess
 from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
+from cbir.ui.limits import UPLOADS_KEPT
 from cbir.ui.templating import render
 from cbir.ui.texts import Words
 from cbir.version import __version__
@@ -49,7 +50,30 @@ def heading(bundle: Bundle, gallery: Gallery, words: Words) -> str:
     facts = [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name, f"v{__version__}"]
     if gallery.guesses:
         facts.append(words("guesses_shown"))
-    return render("heading.html", words=words, facts=filter(None, facts))
+    return render("heading.html", words=words, facts=filter(None, facts)) + about(bundle, words)
+
+
+def about(bundle: Bundle, words: Words) -> str:
+    """In one line who made it, where the photos are from, their licence, and how long uploads are kept; the rest of
+    where everything is from unfolds below.
+    """
+    made = bundle.manifest
+    dataset = made.dataset
+    makers = bundle.repo.partition("/")[0] if bundle.repo else words("about_us") if dataset.is_drawn else ""
+    facts = [
+        words("about_by", who=makers) if makers else "",
+        f"{words('about_photos')}: {dataset.repo or words.bundle(dataset.name)}",
+        words("about_licence", licence=dataset.licence) if dataset.licence else words("about_no_licence"),
+        words("about_uploads", hours=round(UPLOADS_KEPT / 3600)),
+    ]
+    origin: dict[str, object] = {
+        "dataset": dataset,
+        "repo": bundle.repo,
+        "revision": bundle.revision,
+        "version": made.version,
+    }
+    origin |= {"created": made.created, "backbone": made.backbone}
+    return render("about.html", words=words, facts=filter(None, facts), **origin)
 
 
 def notices(bundle: Bundle, words: Words) -> str:
