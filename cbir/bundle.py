@@ -45,6 +45,7 @@ from cbir.gallery import Gallery
 from cbir.graphs import open_forest
 from cbir.labels import LABELS, POOLED, TASKS
 from cbir.map import GalleryMap
+from cbir.photos import Remark
 from cbir.report import Report
 from cbir.report_tables import report_tables
 from cbir.similarity import SIMILARITIES, Models, Similarity
@@ -130,6 +131,8 @@ class DatasetInfo:
         licence: of the photos, as somebody stated it; None where nobody did.
         counts: number of photos by color and type, "" where unknown.
         unreadable: why photos were left out, by id.
+        left_out: what else was left out of the folder or zip, by the reason.
+        remarks: what was not understood of its labels, by the reason.
         n_also_fit: photos outside the gallery that methods were fitted on.
     """
 
@@ -141,6 +144,8 @@ class DatasetInfo:
     licence: str | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, Remark] = field(default_factory=dict)
+    remarks: Mapping[str, Remark] = field(default_factory=dict)
     n_also_fit: int = 0
 
 

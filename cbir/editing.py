@@ -23,7 +23,7 @@ from cbir.files import cache_root, reason
 from cbir.gallery import Gallery, index_gallery
 from cbir.images import load_image, thumbnail
 from cbir.labels import LABELS
-from cbir.photos import PHOTO_SUFFIXES, PhotoRecord, count_labels, list_photos
+from cbir.photos import PHOTO_SUFFIXES, PhotoRecord, count_labels, list_photos, report_listing
 from cbir.report import Example, Examples, Report
 
 N_NAMED = 5  # ids in a message
@@ -210,6 +210,7 @@ def _list(sources: Sequence[Path], bundle: Bundle) -> _Given:
             records.append(PhotoRecord(source.name, str(source.absolute()), "", ""))
         else:
             listing = list_photos(source, any_folders=True)
+            report_listing(listing, str(source))
             records += listing.records
             n_ignored += listing.n_ignored
     records = list({(record.id, record.path): record for record in records}.values())  # the same file twice is one

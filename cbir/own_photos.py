@@ -15,7 +15,7 @@ from cbir.errors import BundleError, CbirError, NoPhotosError
 from cbir.features.backbone import Backbone
 from cbir.gallery import Gallery, index_gallery, report_unreadable
 from cbir.labels import LABELS
-from cbir.photos import PhotoRecord, count_labels, list_photos
+from cbir.photos import PhotoListing, PhotoRecord, count_labels, list_photos, report_listing
 
 Stamp = tuple[str, int, int]  # of a file: path, size in bytes, time of its last change in nanoseconds
 
@@ -66,11 +66,12 @@ class OwnPhotos:
         self._folder, self._base, self._backbone = folder, base, backbone
         self._updating = threading.Lock()
         self._stamps: dict[str, Stamp] = {}
-        records = list_photos(folder, any_folders=True).records
-        stamps = _stamps(records)
-        gallery, unreadable = _index(records, backbone)
+        listing = list_photos(folder, any_folders=True)
+        report_listing(listing, str(folder))
+        stamps = _stamps(listing.records)
+        gallery, unreadable = _index(listing.records, backbone)
         report_unreadable(unreadable, str(folder))
-        self.bundle = self._bundle_of(records, gallery, unreadable)
+        self.bundle = self._bundle_of(listing, gallery, unreadable)
         self._stamps = stamps
 
     def update(self) -> Changes:
@@ -92,7 +93,8 @@ class OwnPhotos:
 
     def _update(self) -> Changes:
         before = self.bundle.gallery
-        records = list_photos(self._folder, any_folders=True).records
+        listing = list_photos(self._folder, any_folders=True)
+        records = listing.records
         stamps = _stamps(records)
         same = {id for id, stamp in stamps.items() if stamp == self._stamps.get(id)}
         known = self.bundle.manifest.dataset.unreadable
@@ -115,15 +117,25 @@ class OwnPhotos:
         gallery = Gallery.concatenate(parts)
         gallery = gallery.take(np.argsort(gallery.ids))
         changes = _compare(before, gallery, unreadable)
-        if changes or unreadable != known:
-            self.bundle = self._bundle_of(records, gallery, unreadable)
+        dataset = self.bundle.manifest.dataset
+        others_changed = (listing.left_out, listing.remarks) != (dataset.left_out, dataset.remarks)
+        if others_changed:
+            report_listing(listing, str(self._folder))
+        if changes or unreadable != known or others_changed:
+            self.bundle = self._bundle_of(listing, gallery, unreadable)
         self._stamps = stamps
         return changes
 
-    def _bundle_of(self, records: Sequence[PhotoRecord], gallery: Gallery, unreadable: dict[str, str]) -> Bundle:
+    def _bundle_of(self, listing: PhotoListing, gallery: Gallery, unreadable: dict[str, str]) -> Bundle:
         base, name = self._base, self._folder.resolve().name
-        counts = count_labels([record.color for record in records], [record.type for record in records])
-        dataset = DatasetInfo(name, len(gallery), counts=counts, unreadable=unreadable)
+        dataset = DatasetInfo(
+            name,
+            len(gallery),
+            counts=count_labels([r.color for r in listing.records], [r.type for r in listing.records]),
+            unreadable=unreadable,
+            left_out=listing.left_out,
+            remarks=listing.remarks,
+        )
         manifest = Manifest(name, self._backbone.describe(), dataset, models_from=base.manifest.title)
         return Bundle(gallery, base.models, manifest, base.familiarity, base.map, color_network=base.color_network)
 

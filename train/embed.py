@@ -27,7 +27,7 @@ from cbir.embedded import count_embedded, embedded_files, read_ids, read_info
 from cbir.errors import DataError
 from cbir.features.backbone import BACKBONES, Backbone, load_backbone
 from cbir.gallery import report_unreadable
-from cbir.photos import list_photos
+from cbir.photos import list_photos, report_listing
 from train.cli import run_main
 from train.data.photo_shards import PhotoShards, find_photo_shards
 from train.embedding.parts import PART_SIZE, Done, Job, Work, Worker
@@ -83,7 +83,9 @@ def _check_out(job: Job, backbone: Backbone) -> None:
 def _missing_photos(job: Job, data: str) -> list[Work]:
     """The photos of a folder or zip that are not embedded yet, in parts named after their ids."""
     there = read_ids(job.out)
-    records = [record for record in list_photos(Path(data), any_folders=True).records if record.id not in there]
+    listing = list_photos(Path(data), any_folders=True)
+    report_listing(listing, data)
+    records = [record for record in listing.records if record.id not in there]
     parts = [tuple(records[start : start + job.part_size]) for start in range(0, len(records), job.part_size)]
     return [Work(hashlib.sha256("\n".join(r.id for r in part).encode()).hexdigest()[:16], part) for part in parts]
 

@@ -5,9 +5,9 @@
 writes `data/apparel` in the layout of `Dataset.save_to_disk` and prints how many photos each class has; with
 `--push user/name` it goes to the Hugging Face Hub, private unless `--public` is given. The data may be
 
-- a folder with the photos in folders named `<color>_<type>` (the Kaggle Apparel Images Dataset), `<type>` or
-  `<color>`; photos beside these folders have no labels;
-- a folder with photos and `metadata.csv` or `labels.csv`: file_name and, as far as known, color and type;
+- a folder with the photos in folders named `<color>_<type>` (the Kaggle Apparel Images Dataset), `<type>` or `<color>`,
+  also inside of each other; photos beside these folders have no labels;
+- a folder with photos and a table, e.g. `metadata.csv`: file_name and, as far as known, color and type;
 - a folder with photos only: no labels;
 - a zip of any of these; one more folder around everything does no harm;
 - a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote;
@@ -54,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         check_licence(licence, args.public)
     print(class_table(reading.dataset).to_string())
     n_unlabelled = counts(reading.dataset).get("", {}).get("", 0)
-    print(f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; ignored files: {reading.n_ignored}")
+    n_left_out = sum(remark.count for remark in reading.left_out.values())
+    print(f"photos: {len(reading.dataset)}; without label: {n_unlabelled}; left out: {n_left_out}")
     if args.out:
         save(reading.dataset, args.out)
         print(f"wrote {args.out}")

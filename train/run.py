@@ -27,7 +27,7 @@ from cbir.features.backbone import BACKBONES, BATCH_SIZE, load_backbone
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
-from cbir.photos import count_labels
+from cbir.photos import Remark, count_labels
 from cbir.report import Report
 from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
@@ -170,6 +170,9 @@ def train(config: Config) -> Bundle:
         licence=licence,
         counts=count_labels(gallery.labels["color"].tolist(), gallery.labels["type"].tolist()),
         unreadable=unreadable,
+        # Published with the bundle: what other files are called stays here.
+        left_out={why: Remark(found.count, ()) for why, found in reading.left_out.items()} if reading else {},
+        remarks=reading.remarks if reading else {},
         n_also_fit=int((~is_test & ~in_gallery).sum()),
     )
     manifest = Manifest(config.title or dataset.name, backbone.describe(), dataset, config.seed, config.test_share)

@@ -32,7 +32,10 @@ I18N = gr.I18n(
 )
 
 # Portuguese colors agree with the garment in gender and number.
-_GENDERS = {"dress": "m", "pants": "f", "shirt": "f", "shoes": "mp", "shorts": "mp"}
+_GENDERS = {
+    **{"dress": "m", "pants": "f", "shirt": "f", "shoes": "mp", "shorts": "mp", "skirt": "f", "jacket": "f"},
+    **{"bag": "f"},
+}
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class Words:
 
     def message(self, english: str) -> str:
         """What the library says to people: an error or a notice, see `cbir.errors.Message`."""
-        if not isinstance(english, Message):
-            return english
+        if not isinstance(english, Message):  # a reason that was stored
+            return LANGUAGES[self.language].get(f"message.{english}", english)
         template = LANGUAGES[self.language].get(f"message.{english.template}", english.template)
         values = {name: self._value(name, value) for name, value in english.values.items()}
         return filled(template, values)
@@ -172,6 +175,8 @@ class Words:
 
 
 def _agreeing(color: str, gender: str) -> str:
+    if "-" in color:  # azul-marinho
+        return color
     if color.endswith("o") and gender.startswith("f"):
         color = color[:-1] + "a"
     if gender.endswith("p") and color:

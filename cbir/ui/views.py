@@ -14,6 +14,7 @@ from cbir.compare import Comparison, MethodMatches
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
 from cbir.guesses import Guess
+from cbir.photos import N_NAMED
 from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.heat import data_uri, overlay
@@ -79,7 +80,20 @@ def about(bundle: Bundle, words: Words) -> str:
 def notices(bundle: Bundle, words: Words) -> str:
     """What a visitor should know about this bundle; empty when there is nothing to say."""
     notice = words.message(bundle.notice) if bundle.notice else ""
-    return render("notices.html", words=words, notice=notice, is_drawn=bundle.manifest.dataset.is_drawn)
+    dataset = bundle.manifest.dataset
+    left_out = {words.message(why): (found.count, found.names) for why, found in dataset.left_out.items()}
+    if dataset.unreadable:
+        named = tuple(f"{id} ({why})" for id, why in list(dataset.unreadable.items())[:N_NAMED])
+        left_out = {words("unreadable"): (len(dataset.unreadable), named), **left_out}
+    lists = [
+        (words(key, n=words.number(sum(count for count, _ in found.values()))), found)
+        for key, found in (
+            ("left_out", left_out),
+            ("not_understood", {words.message(w): (r.count, r.names) for w, r in dataset.remarks.items()}),
+        )
+        if found
+    ]
+    return render("notices.html", words=words, notice=notice, lists=lists, is_drawn=dataset.is_drawn)
 
 
 def swatch(words: Words) -> str:

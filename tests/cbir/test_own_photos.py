@@ -2,10 +2,13 @@
 
 import pytest
 
+from cbir.bundle import load_bundle, save_bundle
 from cbir.errors import BundleError, CbirError, DataError, NoPhotosError
 from cbir.own_photos import OwnPhotos, index_folder
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
+from cbir.ui import views
+from cbir.ui.texts import Words
 from tests.conftest import ToyBackbone, png, toy_photo
 
 
@@ -131,3 +134,35 @@ def test_one_update_at_a_time(folder, toy_bundle):
     photos = OwnPhotos(folder, toy_bundle, Asking())
     change(folder)
     assert photos.update().added == ["new.png"]
+
+
+def test_what_is_left_out_and_not_understood_is_named_in_terminal_and_page(folder, toy_bundle, capsys):
+    (folder / "day 0" / "@eaDir").mkdir()
+    bundle = index_folder(folder, toy_bundle, ToyBackbone())
+    printed = capsys.readouterr().out
+    for line in (
+        "  1 made by the system: day 0/@eaDir",
+        "  1 not photos: notes.txt",
+        "  10 photos in folders whose names say no color and no type: day 0 (6), day 1 (4)",
+        "  day 0/broken.jpg: ",
+    ):
+        assert f"\n{line}" in printed
+    english, portuguese = (views.notices(bundle, Words(language)) for language in ("en", "pt"))
+    assert "<summary>Left out: 3</summary>" in english
+    assert "<p>1 photos that cannot be read: day 0/broken.jpg (" in english
+    assert "<p>1 made by the system: day 0/@eaDir</p>" in english
+    assert "<summary>Not understood of the labels: 10</summary>" in english
+    assert "<p>1 que não são fotos: notes.txt</p>" in portuguese
+    saved = load_bundle(save_bundle(bundle, folder.parent / "bundle"))
+    assert views.notices(saved, Words("pt")) == portuguese
+
+
+def test_an_update_tells_of_other_files_too(folder, toy_bundle, capsys):
+    photos = OwnPhotos(folder, toy_bundle, ToyBackbone())
+    before = photos.bundle
+    (folder / "more.txt").write_text("not a photo")
+    capsys.readouterr()
+    assert not photos.update()
+    assert "2 not photos: more.txt, notes.txt" in capsys.readouterr().out
+    assert photos.bundle is not before
+    assert photos.bundle.manifest.dataset.left_out["not photos"].count == 2

@@ -14,8 +14,9 @@ def test_the_command_counts_and_writes(tmp_path, capsys):
     out = tmp_path / "new" / "out"
     assert main(["--data", str(folder), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[-2:] == ["photos: 5; without label: 2; ignored files: 1", f"wrote {out}"]
-    assert [line.split() for line in printed.splitlines()[:-2]] == [
+    assert printed.splitlines()[-2:] == ["photos: 5; without label: 2; left out: 1", f"wrote {out}"]
+    assert printed.splitlines()[:2] == [f"left out of {folder}:", "  1 not photos: readme.txt"]
+    assert [line.split() for line in printed.splitlines()[2:-2]] == [
         ["unknown", "dress", "shirt", "total"],
         ["unknown", "2", "0", "0", "2"],
         ["blue", "0", "0", "1", "1"],

@@ -7,7 +7,8 @@ Rows are sorted by id.
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pandas
 from datasets import Dataset
 
 from cbir import hub
+from cbir.class_names import ClassName, read_class
 from cbir.errors import DataError, HubError, HubUnreachableError
 from cbir.files import replacing
-from cbir.photos import count_labels, list_photos, parse_class, word
+from cbir.label_files import label_columns, word
+from cbir.photos import Remark, count_labels, list_photos, report_listing
 
 FEATURES = datasets.Features(
     {
@@ -37,14 +40,16 @@ class Reading:
 
     Attributes:
         dataset: columns as in `FEATURES`.
-        n_ignored: visible files that are not photos, or photos that the labels file does not list.
+        left_out: files and folders that were left out, by the reason; see `cbir.photos.PhotoListing`.
+        remarks: what was not understood of labels, by the reason; likewise.
         repo: `user/name` of a dataset on the Hub; None for others.
         revision: its commit there; None where the Hub did not answer and the cache was read.
         licence: of the photos, as the dataset's card on the Hub states it; None where it states none.
     """
 
     dataset: Dataset
-    n_ignored: int = 0
+    left_out: Mapping[str, Remark] = field(default_factory=dict)
+    remarks: Mapping[str, Remark] = field(default_factory=dict)
     repo: str | None = None
     revision: str | None = None
     licence: str | None = None
@@ -69,7 +74,7 @@ def read_dataset(source: str | Path, revision: str | None = None) -> Dataset:
 
 
 def read(source: str | Path, revision: str | None = None) -> Reading:
-    """Reads as `read_dataset`, and counts the files that were ignored."""
+    """Reads as `read_dataset`; prints, and gives, what was left out and what was not understood of labels."""
     path = Path(source)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on names that are too long
         if re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
@@ -115,7 +120,8 @@ def _from_files(path: Path) -> Reading:
         "color": [record.color for record in listing.records],
         "type": [record.type for record in listing.records],
     }
-    return Reading(Dataset.from_dict(columns, features=FEATURES), listing.n_ignored)
+    report_listing(listing, str(path))
+    return Reading(Dataset.from_dict(columns, features=FEATURES), listing.left_out, listing.remarks)
 
 
 def _is_saved_dataset(path: Path) -> bool:
@@ -213,26 +219,30 @@ def with_features(split: Dataset, source: str, prefix: str, start: int = 0) -> D
 
 def _labels_of_columns(split: Dataset, source: str) -> tuple[list[str], list[str]]:
     """Colors and types, by the columns of these names, else by one column "label" of class names."""
-    if "color" in split.column_names or "type" in split.column_names:
-        unknown = [""] * len(split)
-        colors, types = (
-            _words(split, name, source) if name in split.column_names else unknown for name in ("color", "type")
-        )
-        return colors, types
-    if "label" not in split.column_names:
+    try:
+        columns = {name: split.column_names[place] for name, place in label_columns(split.column_names).items()}
+    except DataError as error:
+        raise DataError(f"expected one column of each label in {source!r}, {error}") from error
+    if not columns:
         raise DataError(
             f"expected the columns color and type, or label, in {source!r}, "
             f"got {', '.join(split.column_names)}: rename them"
         )
-    names = _words(split, "label", source)
-    classes = {name: parse_class(name) for name in set(names) - {""}}
-    if strange := sorted(name for name, labels in classes.items() if labels is None):
+    if "class" not in columns:
+        unknown = [""] * len(split)
+        colors, types = (
+            _words(split, columns[name], source) if name in columns else unknown for name in ("color", "type")
+        )
+        return colors, types
+    names = _words(split, columns["class"], source)
+    classes = {name: read_class(name) for name in set(names) - {""}}
+    if strange := sorted(name for name, found in classes.items() if not found or found.is_neutral or found.doubt):
         raise DataError(
             f"expected labels such as black_dress in {source!r}, got {', '.join(strange[:5])}: "
             "give the columns color and type instead"
         )
-    labels = [classes.get(name) or ("", "") for name in names]
-    return [color for color, _ in labels], [type_ for _, type_ in labels]
+    labels = [classes.get(name) or ClassName() for name in names]
+    return [label.color for label in labels], [label.type for label in labels]
 
 
 def _words(split: Dataset, name: str, source: str) -> list[str]:

@@ -19,7 +19,7 @@ MODULES = dict.fromkeys(
     ("errors", "columns", "options", "search", "gallery", "explain", "compare", "export", "images", "headers", "words"),
     TEMPLATED,
 )
-MODULES |= {"hub": {"HubUnreachableError", "Message"}, "bundle": {"Message"}}
+MODULES |= {"hub": {"HubUnreachableError", "Message"}, "bundle": {"Message"}, "photos": {"Message"}}
 MODULES |= {f"ui/{path.stem}": TEMPLATED for path in (ROOT / "cbir" / "ui").glob("*.py") if path.stem != "charts"}
 TRANSLATIONS = sorted(set(LANGUAGES) - {"en"})
 

@@ -6,8 +6,8 @@ from string import Formatter
 import pytest
 
 from cbir.bundle import load_bundle
+from cbir.class_names import class_values
 from cbir.guesses import UNSURE
-from cbir.photos import COLORS, TYPES
 from cbir.report_tables import Text, report_tables
 from cbir.similarity import SIMILARITIES
 from cbir.ui.texts import LANGUAGES, Words
@@ -26,7 +26,10 @@ def texts(part):
             yield from texts(one)
 
 
-NAMES = (*(f"noun.{name}" for name in (*COLORS, *TYPES, UNSURE)), f"bundle.{load_bundle().manifest.title}")
+NAMES = (
+    *(f"noun.{name}" for name in (*class_values("color"), *class_values("type"), UNSURE)),
+    f"bundle.{load_bundle().manifest.title}",
+)
 METHODS = [f"method.{name}{part}" for name in SIMILARITIES for part in ("", ".explanation")]
 TABLE_TEXTS = {
     text.key: text for table in report_tables(with_every_section(load_bundle().report)) for text in texts(table)

@@ -9,6 +9,7 @@ import pytest
 
 from cbir.errors import DataError
 from cbir.images import load_image
+from cbir.photos import Remark
 from tests.photo_files import CLASS_ROWS, CLASSES, fill, fill_zip, photo
 from train.data.dataset import (
     FEATURES,
@@ -50,7 +51,7 @@ def test_photos_of_folders_and_zips_become_rows(tmp_path, folder):
     reading = read(folder)
     assert reading.dataset.features == FEATURES
     assert rows(reading.dataset) == CLASS_ROWS
-    assert reading.n_ignored == 1
+    assert reading.left_out == {"not photos": Remark(1, ("readme.txt",))}
     assert reading.dataset[0]["image"] == {"bytes": None, "path": str(folder / "blue_shirt" / "c.png")}
     zipped = read_dataset(fill_zip(tmp_path / "data.zip", CLASSES))
     assert rows(zipped) == CLASS_ROWS
@@ -110,7 +111,7 @@ def test_splits_are_read_together(tmp_path):
     [
         (datasets.Dataset.from_dict({"text": ["a"]}), "expected an image column .*got text"),
         (make_dataset(words=["a"]), "expected the columns color and type, or label, .*got image, words"),
-        (make_dataset(label=["pink_dress", "red_dress"]), "such as black_dress .*got pink_dress"),
+        (make_dataset(label=["thing_3", "red_dress"]), "such as black_dress .*got thing_3"),
         (make_dataset(color=[1.5]), "expected words or classes in the column 'color'"),
         (make_dataset(id=["a", "b", "a"], color=["red"] * 3), "'a' comes 2 times"),
         (make_dataset(id=["a", None], color=["red"] * 2), "row 1 has none"),
