@@ -1,11 +1,13 @@
 """Guesses: what photos show that nobody has labelled.
 
 A guess is the most probable class of the attribute model, with its probability. It never becomes a label: a gallery
-holds both side by side, and whatever shows a guess says so. Where the probability is below `SURE_FROM`, or the photo is
-not familiar as one of clothes (`cbir.familiarity`), the guess is *unsure*. How often guesses are right is measured by
-`train.evaluate_guesses`.
+holds both side by side, and whatever shows a guess says so. A guess is *unsure* where its probability is below
+`SURE_FROM`, and where the photo is not familiar as one of clothes (`cbir.familiarity`). A color is unsure too where too
+little of the garment is nearer to it than to all others that have a name (`cbir.words`): probabilities must go to one
+of the colors that the model knows, also those of pink garments and of many patterns. How often guesses are right is
+measured by `train.evaluate --guesses`.
 
-Legend: n photos.
+Legend: n photos, k classes of a label.
 """
 
 from collections.abc import Mapping
@@ -15,10 +17,13 @@ import numpy as np
 
 from cbir.familiarity import Familiarity
 from cbir.features import Features
+from cbir.features.color_share import nearest_shares
 from cbir.labels import LABELS
 from cbir.similarity.attributes import AttributeModel
+from cbir.words import color_families
 
 SURE_FROM = 0.8  # least probability of a guess that is shown as one
+LEAST_PART = 0.2  # of the garment that a sure guess of its color fits
 UNSURE = "unsure"  # what is shown in place of a less probable guess
 
 
@@ -73,4 +78,15 @@ def guess_labels(features: Features, attributes: AttributeModel, familiarity: Fa
     probabilities = {name: posteriors[name].max(axis=1) for name in LABELS}
     is_familiar = True if familiarity is None else familiarity.score(features) >= familiarity.threshold
     sure = {name: (probabilities[name] >= SURE_FROM) & is_familiar for name in LABELS}
+    sure["color"] &= _fits_color(features, values["color"])
     return Guesses(values, probabilities, sure)
+
+
+def _fits_color(features: Features, colors: np.ndarray) -> np.ndarray:
+    """Whether enough of each garment is nearest to the color (n,) str; true where it is no color of the vocabulary."""
+    families = color_families()
+    shares = nearest_shares(features.color, list(families.values()))
+    fits = np.ones(len(colors), bool)
+    for column, name in enumerate(families):
+        fits[colors == name] = shares[colors == name, column] >= LEAST_PART
+    return fits

@@ -1,7 +1,7 @@
 """What a search in words asks for: "pink shirt", "vestido amarelo", "#a04020 dress".
 
-The words, in English and Portuguese, are in `vocabulary.json`, without accents; each color has a few shades. Types that
-a bundle has beside those are called by their own names.
+The words, in English and Portuguese, are in `vocabulary.json`, without accents. Each color has a few shades, and some
+colors are kinds "of" another, as navy is of blue. Types that a bundle has beside those are called by their own names.
 """
 
 import json
@@ -25,6 +25,8 @@ LIGHT, LIGHTEST = 65.0, 82.0  # between these is the L* of what is light: lighte
 DARK, DARKEST = 35.0, 8.0  # and of what is dark
 PALER = 0.85  # of the chroma that "light" leaves
 
+Shades = tuple[tuple[float, float, float], ...]  # CIE L*a*b*
+
 _FOUND = re.compile(r"#[0-9a-z]*|[^\W_]+", re.UNICODE)
 _RGB = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*(?:,\s*[\d.]+\s*)?\)")
 
@@ -39,7 +41,7 @@ class Color:
     """
 
     name: str
-    shades: tuple[tuple[float, float, float], ...]
+    shades: Shades
 
     def lighter(self) -> "Color":
         """The same, but light."""
@@ -142,15 +144,33 @@ def _tokens(text: str) -> list[str]:
 
 
 @cache
+def color_families() -> Mapping[str, Shades]:
+    """The shades of each color that is not a kind of another, with those of its kinds."""
+    families: dict[str, Shades] = {}
+    for name, about in _vocabulary()["colors"].items():
+        family = about.get("of", name)
+        families[family] = families.get(family, ()) + _shades(about)
+    return families
+
+
+@cache
+def _vocabulary() -> Mapping[str, Any]:
+    return json.loads(Path(__file__).with_name("vocabulary.json").read_text(encoding="utf-8"))
+
+
+def _shades(about: Mapping[str, Any]) -> Shades:
+    return tuple(_lab(ImageColor.getrgb(shade)) for shade in about["shades"])
+
+
+@cache
 def _names() -> Mapping[tuple[str, ...], tuple[str, Any]]:
     """What each name of the vocabulary is, by its tokens."""
-    vocabulary = json.loads(Path(__file__).with_name("vocabulary.json").read_text(encoding="utf-8"))
+    vocabulary = _vocabulary()
     names: dict[tuple[str, ...], tuple[str, Any]] = {}
     for type_, words in vocabulary["types"].items():
         names |= {tuple(word.split()): ("type", type_) for word in words}
     for color, about in vocabulary["colors"].items():
-        shades = tuple(_lab(ImageColor.getrgb(shade)) for shade in about["shades"])
-        names |= {tuple(word.split()): ("color", Color(color, shades)) for word in about["words"]}
+        names |= {tuple(word.split()): ("color", Color(color, _shades(about))) for word in about["words"]}
     for key, shaded in (("lighter", Color.lighter), ("darker", Color.darker)):
         names |= {(word,): (place, shaded) for place, words in vocabulary[key].items() for word in words}
     return names | {(word,): ("ignored", "") for word in vocabulary["ignored"]}

@@ -82,6 +82,13 @@ def bin_shares(color: np.ndarray, region: str) -> np.ndarray:
     return color[:, start : start + BINS].astype(np.float64) ** 2
 
 
+def pixel_moments(color: np.ndarray, region: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of L*, a*, b* in a region of n photos: (n, COLOR_DIM) -> two of (n, 3) float64."""
+    start = len(REGIONS) * BINS + 3 * REGIONS.index(region)
+    mean, deviation = (color[:, at : at + 3].astype(np.float64) for at in (start, start + 3 * len(REGIONS)))
+    return 100 * mean, 100 * deviation
+
+
 def _soft_shares(weights: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Shares of bins in the votes of n Lab pixels: (r, n) and (n, 3) -> (r, b); each pixel's votes sum to 1."""
     lightness, a, b = pixels.T

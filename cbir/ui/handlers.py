@@ -205,7 +205,8 @@ class Handlers:
             self.retriever.gallery.row(search.id)  # raises for one that is unknown
             path = self.thumbnails.path(search.id)
         options = {o.parameter: search.values[o.parameter] for o in OPTIONS if not o.is_flag}
-        options |= {"words": search.options().description, "color": ""}  # one box shows both, where they can be changed
+        wanted = " ".join(filter(None, [options["words"], options["color"]]))
+        options |= {"words": wanted, "color": ""}  # one box shows both, where they can be changed
         also = [name for name in FLAGS if search.values[name]]
         return self._values(
             photo=path, more=None, crop=search.crop, **options, **{ALSO: also}, restored=str(time.monotonic_ns())

@@ -11,13 +11,14 @@ import pytest
 from cbir.compare import compare
 from cbir.errors import UnknownNameError
 from cbir.export import labels_csv, to_csv, to_json
+from cbir.features import extract
 from cbir.guesses import SURE_FROM, UNSURE, Guess, Guesses, guess_labels
 from cbir.label_files import read_table
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import Models
 from cbir.ui import views
 from cbir.ui.texts import Words
-from tests.conftest import ToyBackbone, toy_photo
+from tests.conftest import TOY_COLORS, ToyBackbone, toy_photo
 
 KNOWN = "white_shoes/0.png"  # keeps its label
 
@@ -42,9 +43,20 @@ def test_a_guess_is_the_most_probable_class_and_unsure_below_the_threshold(toy_b
         assert np.array_equal(guesses.probabilities[name], best)
         classes = np.array(toy_bundle.attributes.classes(name))
         assert np.array_equal(guesses.values[name], classes[posteriors.argmax(axis=1)])
-        assert np.array_equal(guesses.shown(name) == UNSURE, best < SURE_FROM)
+        assert (guesses.shown(name)[best < SURE_FROM] == UNSURE).all()
+    assert np.array_equal(guesses.sure["type"], guesses.probabilities["type"] >= SURE_FROM)
     first = guesses.of(0, "type")
     assert first.shown == (first.value if first.probability >= SURE_FROM else UNSURE)
+
+
+def test_a_color_that_the_model_does_not_know_is_unsure(toy_bundle, monkeypatch):
+    """The model knows red, blue and white, and takes a pink garment for one of them."""
+    monkeypatch.setitem(TOY_COLORS, "pink", (236, 130, 170))
+    photos = [toy_photo(color, "shirt", n) for color in ("pink", "red") for n in range(50, 55)]
+    guesses = guess_labels(extract(photos, ToyBackbone()), toy_bundle.attributes, None)
+    assert set(guesses.values["color"][:5]) <= {"red", "white"}
+    assert not guesses.sure["color"][:5].any()
+    assert guesses.sure["color"][5:].all()
 
 
 def test_what_shows_no_clothes_is_unsure(toy_bundle):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cbir.features.color_descriptor import describe_color, rgb_to_lab
-from cbir.features.color_share import color_share
+from cbir.features.color_share import color_nearness, color_share, nearest_shares
 
 COLORS = {
     "pink": (240, 163, 189),
@@ -50,6 +50,24 @@ def test_half_of_the_garment_counts_half():
 def test_any_shade_counts():
     descriptors = np.array([garment(COLORS[name]) for name in ("red", "navy")])
     assert color_share(descriptors, shades(COLORS["red"], COLORS["navy"])).min() > 0.8
+
+
+def test_the_nearest_of_garments_with_the_same_share_is_told():
+    reds = [(190, 30, 45), (197, 34, 49), (204, 40, 54)]
+    descriptors = np.array([garment(color) for color in reds])
+    for place, color in enumerate(reds):
+        assert color_nearness(descriptors, shades(color)).argmax() == place
+    assert color_nearness(descriptors, shades(COLORS["navy"])).max() < 0.05
+
+
+def test_garments_are_made_of_the_colors_that_are_nearest():
+    descriptors = np.array([garment(COLORS["red"], COLORS["navy"], share) for share in (0.0, 0.5, 1.0)])
+    shares = nearest_shares(descriptors, [shades(color) for color in COLORS.values()])
+    names = list(COLORS)
+    assert shares[0].argmax() == names.index("navy")
+    assert set(np.argsort(-shares[1])[:2]) == {names.index("red"), names.index("navy")}
+    assert shares[2].argmax() == names.index("red")
+    assert np.allclose(shares.sum(axis=1), 1, atol=0.1)
 
 
 def test_a_share_does_not_depend_on_the_other_rows():

@@ -216,7 +216,7 @@ def test_errors_are_in_the_visitors_language(url, picture_of):
     weighed = asked(picture_of(SHIRT), weight=0.9)
     assert page_call(url, "refresh", weighed, **portuguese).startswith("Cosseno não distingue tipo de cor")
     # Programs read English, whatever their language.
-    assert "unknown id" in page_call(url, "search_by_id", ["nobody", *[None] * 9], **portuguese)
+    assert "unknown id" in page_call(url, "search_by_id", ["nobody", *[None] * 11], **portuguese)
 
 
 def test_the_notice_of_a_bundle_is_in_the_visitors_language(toy_bundle):
