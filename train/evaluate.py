@@ -12,6 +12,10 @@ for that: there --others gives bundles that were trained on the same photos with
 searches the bundle's whole gallery with the labelled photos of a folder, which no method was fitted on; and the photos
 of PHOTOS, indexed as `python app.py --photos` does. COLORS.csv gives the colors of QUERIES (file_name, color).
 
+    python -m train.evaluate --guesses --queries QUERIES [--colors COLORS.csv] [--photos PHOTOS] [--readme README.md]
+
+guesses the labels of these photos instead, and says how often that is right.
+
 With --save, the bundle keeps the new figures in its report.
 """
 
@@ -31,6 +35,7 @@ from cbir.report_tables import out_of_domain_table
 from cbir.similarity import SIMILARITIES
 from train.cli import run_main, write_section
 from train.evaluation.familiarity import not_clothes_features
+from train.evaluation.guesses import guesses_section
 from train.evaluation.markdown import evaluation_section, table, tables
 from train.evaluation.out_of_domain import evaluate_out_of_domain, with_colors
 from train.evaluation.report import build_report
@@ -70,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     bundle = load_bundle(args.bundle)
     if args.save and bundle.repo:
         raise BundleError(f"expected a folder to save figures in, got {args.bundle} on the Hub: give a local bundle")
-    report, text, section = (_evaluate_queries if args.queries else _evaluate_test_photos)(bundle, args)
+    evaluated = _evaluate_guesses if args.guesses else _evaluate_queries if args.queries else _evaluate_test_photos
+    report, text, section = evaluated(bundle, args)
     print(text)
     if args.out and report:
         with replacing(args.out) as new:
@@ -122,6 +128,17 @@ def _evaluate_queries(bundle: Bundle, args: argparse.Namespace) -> tuple[Report 
     return report, text, f"Printed by `python -m train.evaluate --queries`.\n\n{text}"
 
 
+def _evaluate_guesses(bundle: Bundle, args: argparse.Namespace) -> tuple[None, str, str]:
+    """No report, the text to print and the section."""
+    backbone = load_bundle_backbone(bundle, args.weights)
+    queries = index_folder(args.queries, bundle, backbone).gallery
+    photos = {args.name or args.queries.resolve().name: with_colors(queries, args.colors) if args.colors else queries}
+    if args.photos:
+        photos[args.photos.resolve().name] = index_folder(args.photos, bundle, backbone).gallery
+    section = guesses_section(photos, bundle, REPLICATES)
+    return None, section, section
+
+
 def _report_of(bundle: Bundle, source: str | None) -> Report:
     if bundle.report is None:
         raise BundleError(f"expected a bundle with a report, {source or EMBEDDED} has none: train it again")
@@ -143,9 +160,12 @@ def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--colors", type=Path, help="csv file with the colors of --queries")
     parser.add_argument("--name", help="what the report calls --queries; default: the folder's name")
     parser.add_argument("--photos", type=Path, help="folder of labelled photos that --queries search too")
+    parser.add_argument("--guesses", action="store_true", help="guess the labels of --queries and --photos instead")
     args = parser.parse_args(argv)
-    if (args.colors or args.name or args.photos) and not args.queries:
-        parser.error("--colors, --name and --photos need --queries")
+    if (args.colors or args.name or args.photos or args.guesses) and not args.queries:
+        parser.error("--colors, --name, --photos and --guesses need --queries")
+    if args.guesses and (args.save or args.out):
+        parser.error("--guesses makes no report to --save or write to --out")
     return args
 
 

@@ -9,6 +9,7 @@ import pytest
 from cbir.bundle import load_bundle, save_bundle
 from cbir.errors import BundleError, CbirError, DataError
 from cbir.report import Report
+from cbir.search import Retriever
 from tests.conftest import ToyBackbone, write_toy_photos
 from train import evaluate
 
@@ -79,6 +80,34 @@ def test_photos_of_another_source_are_evaluated_and_saved(backbone, evaluated, f
     assert load_bundle(folder).report.out_of_domain == saved.out_of_domain
 
 
+def test_guesses_are_compared_with_labels(backbone, folder, tmp_path, capsys):
+    photos = write_toy_photos(tmp_path / "photos", per_class=3)
+    ids = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
+    seen = [("other" if n < 5 else id.partition("_")[0], id) for n, id in enumerate(ids)]
+    (tmp_path / "colors.csv").write_text("file_name,color\n" + "".join(f"{id},{color}\n" for color, id in seen))
+    options = ["--guesses", "--queries", str(photos), "--colors", str(tmp_path / "colors.csv"), "--name", "toys"]
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- guesses -->\n<!-- /guesses -->\n")
+    options += ["--readme", str(readme), "--section", "guesses"]
+    assert evaluate.main(["--bundle", str(folder), *options, "--photos", str(photos)]) == 0
+    rows = {cells[0]: cells[1:] for cells in _cells(capsys.readouterr().out)}
+    retriever = Retriever(load_bundle(folder), ToyBackbone())
+    guesses = retriever.labels(retriever.query([photos / id for id in ids])).values["color"]
+    n_right = sum(guess == color for guess, (color, _) in zip(guesses, seen, strict=True))
+    assert rows["toys: color"][0] == "27"
+    assert rows["toys: color"][1].startswith(f"{n_right / 27:.3f}".lstrip("0"))
+    assert rows["toys: color"][5] == "5"
+    assert rows["photos: color"][5:] == ["0", "-"]
+    assert rows["photos: type"][0] == "27"
+    assert "| toys: type " in readme.read_text()
+
+
+def _cells(markdown):
+    """The first table's cells, row by row."""
+    table = markdown.split("\n\n")[1]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+
 def test_figures_cannot_be_saved_in_a_bundle_without_report(backbone, toy_bundle, tmp_path):
     folder = save_bundle(replace(toy_bundle, report=None), tmp_path / "bare")
     with pytest.raises(BundleError, match=r"expected a bundle with a report, .*bare has none"):
@@ -117,7 +146,8 @@ def test_bundles_of_other_seeds_give_means(backbone, evaluated, folder, toy_bund
 
 
 @pytest.mark.parametrize(
-    "options", [["--photos", "x"], ["--colors", "x"], ["--name", "x"], ["--queries", "x", "--seeds", "1"]]
+    "options",
+    [["--photos", "x"], ["--colors", "x"], ["--name", "x"], ["--guesses"], ["--queries", "x", "--seeds", "1"]],
 )
 def test_options_that_do_not_go_together_are_refused(options, capsys):
     with pytest.raises(SystemExit, match="2"):
