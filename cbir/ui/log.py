@@ -81,7 +81,7 @@ def searched(result: SearchResult) -> None:
     """Logs a search: neither what was searched with nor what was found."""
     log.info(
         "search at=%s by=%s method=%s match=%s k=%d found=%d confident=%s search=%.3fs all=%.3fs",
-        *(_call.get()[0], "id" if result.query_id else "photo", result.method, result.task, result.options.k),
+        *(_call.get()[0], _by(result), result.method or "-", result.task or "-", result.options.k),
         *(len(result.matches), "yes" if result.is_confident else "no", result.seconds, _seconds()),
     )
 
@@ -92,9 +92,13 @@ def compared(comparison: Comparison) -> None:
     first = results[0]
     log.info(
         "compare at=%s by=%s methods=%d match=%s k=%d search=%.3fs all=%.3fs",
-        *(_call.get()[0], "id" if first.query_id else "photo", len(results), first.task, first.options.k),
+        *(_call.get()[0], _by(first), len(results), first.task, first.options.k),
         *(sum(result.seconds for result in results), _seconds()),
     )
+
+
+def _by(result: SearchResult) -> str:
+    return "id" if result.query_id else "photo" if result.method else "words"
 
 
 def _seconds() -> float:

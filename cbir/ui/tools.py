@@ -12,9 +12,11 @@ from typing import Any, cast
 from urllib.parse import urljoin
 
 import gradio as gr
+from gradio.block_function import BlockFunction
 from gradio.mcp import GradioMCPServer
 from mcp import types
 from mcp.server import Server
+from starlette.requests import Request
 
 from cbir.version import API_VERSION
 
@@ -77,6 +79,16 @@ class Tools(GradioMCPServer):
         answer = answer if isinstance(answer, dict) else {"result": answer}
         text = json.dumps(_with_addresses(answer, f"{root_url.rstrip('/')}/"), ensure_ascii=False)
         return [types.TextContent(type="text", text=text)]
+
+    def _prepare_tool_call_args(
+        self, name: str, arguments: dict[str, Any]
+    ) -> tuple[str, list[Any], dict[str, str], BlockFunction]:
+        """Names who asks, as proxies do: the endpoint is called from here, but limits are those of whoever asks."""
+        endpoint, values, headers, fn = super()._prepare_tool_call_args(name, arguments)
+        request = cast("Request", self.mcp_server.request_context.request)
+        asks = request.client.host if request.client else ""
+        headers["x-forwarded-for"] = ", ".join(filter(None, [headers.get("x-forwarded-for", ""), asks]))
+        return endpoint, values, headers, fn
 
     def _endpoint(self, tool_name: str) -> Schema:
         return cast("Schema", self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]])

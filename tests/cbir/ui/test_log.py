@@ -15,7 +15,7 @@ from cbir.ui.thumbnails import Thumbnails
 from tests.conftest import ToyBackbone, png, toy_photo
 
 SEARCH = (
-    r"search at=/(\S+) by=(\w+) method=(\S+) match=(\w+) k=(\d+) found=(\d+) confident=(yes|no) "
+    r"search at=/(\S+) by=(\w+) method=(\S+) match=(\S+) k=(\d+) found=(\d+) confident=(yes|no) "
     r"search=\d+\.\d{3}s all=\d+\.\d{3}s"
 )
 
@@ -50,9 +50,11 @@ def test_each_search_is_a_line_without_anything_of_the_person(endpoints, lines):
     endpoints.published("search")(image=uri, method="cosine", k=5)
     endpoints.published("search_by_id")("red_shirt/3.png")
     endpoints.published("compare")(id="red_shirt/3.png")
-    photo, item, comparison = lines()
+    endpoints.published("search")(words="red shirt")
+    photo, item, comparison, words = lines()
     assert re.fullmatch(SEARCH, photo).groups() == ("search", "photo", "cosine", "both", "5", "5", "yes")
     assert re.fullmatch(SEARCH, item).groups()[:2] == ("search_by_id", "id")
+    assert re.fullmatch(SEARCH, words).groups()[:4] == ("search", "words", "-", "-")
     assert comparison.startswith("compare at=/compare by=id methods=6 match=both k=12 search=")
     assert not any("red_shirt" in line or "base64" in line for line in lines())
 

@@ -14,6 +14,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     from mcp.client.streamable_http import streamablehttp_client
 
 from cbir.options import SearchOptions
+from cbir.ui.clients import client_of
 from cbir.version import API_VERSION
 from tests.cbir.ui.test_api import ENDPOINTS
 from tests.conftest import png, toy_photo
@@ -24,12 +25,12 @@ ADDRESS = "https://example.org/photos/shirt.png"
 ITEM = "red_shirt/3.png"
 
 
-def with_session(url, use):
+def with_session(url, use, **headers):
     """Runs a coroutine function with a session, and what the server said of itself."""
 
     async def run():
         async with (
-            streamablehttp_client(url + "gradio_api/mcp/") as (read, write, _),
+            streamablehttp_client(url + "gradio_api/mcp/", headers) as (read, write, _),
             ClientSession(read, write) as session,
         ):
             return await use(session, await session.initialize())
@@ -134,6 +135,21 @@ def test_an_agent_needs_no_photo(url, toy_bundle):
     assert answer(url, "facets", colors=["red"])["type"] == {"pants": 12, "shirt": 12, "shoes": 12}
     assert answer(url, "random", seed=3)["id"] == toy_bundle.gallery.random_id(3)
     assert answer(url, "methods")["api_version"] == API_VERSION
+
+
+def test_limits_are_those_of_whoever_asks(url, monkeypatch):
+    clients = []
+
+    def seen(scope):
+        clients.append(client_of(scope))
+        return clients[-1]
+
+    async def called(session, _):
+        return await session.call_tool("random", {})
+
+    monkeypatch.setattr("cbir.ui.calls.client_of", seen)
+    with_session(url, called, **{"x-forwarded-for": "8.8.8.8"})  # a proxy on this machine says so
+    assert clients == ["8.8.8.8"]
 
 
 @pytest.mark.parametrize(
