@@ -17,14 +17,10 @@ import sys
 import threading
 from pathlib import Path
 
-# Before gradio is imported anywhere: no look-ups at outside hosts.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
-from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
-from cbir.own_photos import index_folder
-from cbir.search import Retriever
-from cbir.ui import build_demo, launch, log, zero_gpu
+from cbir.temporary import temporary_folder
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no look-ups at outside hosts
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -44,6 +40,12 @@ def main(argv: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is temporary goes
     try:
+        temporary_folder()
+        from cbir.bundle import load_bundle_backbone, open_bundle
+        from cbir.own_photos import index_folder
+        from cbir.search import Retriever
+        from cbir.ui import build_demo, launch, log, zero_gpu
+
         log.set_up()
         zero_gpu.set_up()
         bundle = open_bundle(args.bundle)

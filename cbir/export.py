@@ -287,7 +287,7 @@ def _guess_cells(guesses: Mapping[str, Guess]) -> list[str | float]:
 
 
 def _match(match: Match) -> MatchJson:
-    return cast("MatchJson", asdict(match) | {"guesses": guesses_json(match.guesses)})
+    return cast("MatchJson", {**vars(match), "guesses": guesses_json(match.guesses)})
 
 
 def _harmless(cell: str | int | float) -> str | int | float:

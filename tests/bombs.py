@@ -1,9 +1,18 @@
-"""Small files that make decoders take gigabytes or minutes, each by a way of its own."""
+"""Small files that make decoders take gigabytes or minutes, each by a way of its own.
 
+    python -m tests.bombs [--write]
+
+loads each in a process of limited memory, and prints what came of them; --write puts the table into
+docs/reliability.md.
+"""
+
+import argparse
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
 
@@ -294,3 +303,43 @@ TAKEN = {
     "rows.tif": lambda: many_strips(65_000, 900, 1, 1, bytes(900)),
     "profile.png": lambda: encoded(photo(), "PNG", icc_profile=profile_of_many_steps(100_000)),
 }
+
+
+def table() -> str:
+    """What came of each group."""
+    from tests.limited import load_all
+    from train.evaluation.markdown import markdown_table
+
+    groups = {"tags that share their bytes": TAGS, "scans": SCANS, "large pictures": REFUSED_FOR_SIZE}
+    groups["as large as may be"] = TAKEN
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, makers in groups.items():
+            paths = [Path(folder) / file for file in makers]
+            for path, make in zip(paths, makers.values(), strict=True):
+                path.write_bytes(make())
+            done = load_all(paths, seconds=600)
+            n_read = sum("expected" not in one["answer"] for one in done)
+            largest = max(path.stat().st_size for path in paths) / 1024
+            most = f"{max(one['mb'] for one in done):,} MB", f"{max(one['seconds'] for one in done):.2f} s"
+            counts = [len(done), n_read, len(done) - n_read]
+            rows.append([name, *map(str, counts), f"{largest:,.0f} kB", *most])
+    return markdown_table(["files", "tried", "read", "refused", "largest file", "most memory", "longest"], rows)
+
+
+def main() -> None:
+    """Runs the command in the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    args = parser.parse_args()
+    text = table()
+    print(text)
+    if args.write:
+        from tests.limited import ROOT
+        from train.cli import write_section
+
+        write_section(ROOT / "docs" / "reliability.md", "bombs", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
 """Changes photos and bombs at random and loads what comes of them, in a process of limited memory.
 
-    python -m tests.fuzz_images --n 20000 [--seed 1] [--first 0]
+    python -m tests.fuzz_images --n 20000 [--seed 1] [--first 0] [--write]
 
 Every mutant is read or refused as an `ImageError`, in less than 400 MB and 3 seconds. One that is not is named: the
-same seed and number give it again.
+same seed and number give it again. --write puts the counts into docs/reliability.md.
 """
 
 import argparse
@@ -148,8 +148,22 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--max-seconds", type=float, default=MAX_SECONDS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--write", action="store_true", help="put the counts into docs/reliability.md")
     args = parser.parse_args()
-    (child if args.child else lambda *values: print(fuzz(*values)))(args.n, args.seed, args.first, args.max_seconds)
+    if args.child:
+        child(args.n, args.seed, args.first, args.max_seconds)
+        return
+    counts = fuzz(args.n, args.seed, args.first, args.max_seconds)
+    print(counts)
+    if args.write:
+        from train.cli import write_section
+        from train.evaluation.markdown import markdown_table
+
+        rows = [[what, f"{n:,}"] for what, n in sorted(counts.items(), key=lambda one: -one[1])]
+        limits = f"{MAX_MB} MB and {MAX_SECONDS:g} s"
+        text = f"{args.n:,} mutants, seed {args.seed}: each was read or refused within {limits}."
+        table = markdown_table(["the file", "mutants"], rows)
+        write_section(ROOT / "docs" / "reliability.md", "fuzz", f"{text}\n\n{table}")
 
 
 if __name__ == "__main__":

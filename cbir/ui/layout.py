@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from cbir.options import OPTIONS
 from cbir.search import Retriever
+from cbir.temporary import temporary_folder
 from cbir.ui import views
 from cbir.ui.address import ALSO, NAMES
 from cbir.ui.api import ENDPOINTS, Endpoints
@@ -27,7 +28,7 @@ from cbir.ui.routes import ICON, routes
 from cbir.ui.texts import I18N, LANGUAGES, Words
 from cbir.ui.theme import theme
 from cbir.ui.thumbnails import Thumbnails
-from cbir.ui.uploads import Uploads, temporary_folder
+from cbir.ui.uploads import Uploads
 
 SPARE_THREADS = 16  # beside one for each call: for files, and for what Gradio does
 

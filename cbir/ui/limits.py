@@ -18,7 +18,7 @@ MAX_SEED = 2**53 - 1  # what JavaScript holds exactly
 THREADS = 2 if (_CORES := os.cpu_count() or 2) < 4 else _CORES // 2  # that compute at the same time
 BATCH = 8  # photos that go through the network together, and that are decoded and wait for it
 PHOTOS_KEPT = 512  # whose features are kept: up to 20 kB each
-RESULTS_KEPT, MAX_K_KEPT = 1000, 60  # searches by id whose results are kept, and results of each: up to 1 kB each
+RESULTS_KEPT, MAX_K_KEPT = 500, 60  # searches by id whose results are kept, and results of each: up to 1 kB each
 CALLS = 256  # begun and not yet answered, or answered and not yet fetched
 CALLS_HOLD = 128 * 2**20  # bytes that were sent with calls that are not answered
 ADDRESSES_AT_ONCE, ADDRESSES_PER_CLIENT = 32, 2  # of photos that are being fetched

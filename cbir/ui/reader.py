@@ -6,8 +6,9 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
@@ -48,7 +49,8 @@ class FairReader(Reader):
         self._kept: OrderedDict[tuple, Features] = OrderedDict()
         # There the network runs on a quota of the visitor whose thread asks: nobody else's photo goes with it.
         self._is_lent = is_zero_gpu()
-        self._network = ThreadPoolExecutor(1, "network", initializer=_step_back)
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        threading.Thread(target=self._network, name="network", daemon=True).start()  # nobody waits for it at the end
 
     def picture(self, photo: Photo, crop: Crop | None = None) -> Image.Image:
         """As `Reader.picture`."""
@@ -89,11 +91,29 @@ class FairReader(Reader):
         job = _Job(image, backbone)
         with self._lock:
             self._jobs.append(job)
-        self._network.submit(self._embed)
+        self._work.put(self._embed)
         return job.features.result()
 
     def _run(self, work: Callable[[], T]) -> T:
-        return work() if self._is_lent else self._network.submit(work).result()
+        if self._is_lent:
+            return work()
+        result: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(work())
+            except BaseException as error:
+                result.set_exception(error)
+
+        self._work.put(run)
+        return result.result()
+
+    def _network(self) -> None:
+        """What the thread of the network does. It is of low priority, where the system has those of threads (Linux)."""
+        with contextlib.suppress(AttributeError, OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        while True:
+            self._work.get()()
 
     def _embed(self) -> None:
         """Embeds the photos that wait, of one backbone; there may be none left, as each asks for this."""
@@ -126,9 +146,3 @@ def _key(photo: Photo, crop: Crop | None) -> tuple | None:
     except TypeError:  # a crop that is none
         return None
     return key
-
-
-def _step_back() -> None:
-    """Lets threads that compute less go first, where the system has priorities of threads (Linux)."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)

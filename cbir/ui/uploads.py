@@ -1,15 +1,7 @@
-"""Temporary files: all in one folder that goes with the app, and bounded in total.
+"""Uploads, bounded in total. Gradio deletes them by age alone, and what was cut off stays."""
 
-Gradio writes uploads into a folder and deletes them by age alone; what was cut off stays.
-"""
-
-import atexit
 import contextlib
-import functools
-import os
-import re
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -18,29 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cbir.ui import limits
-
-_NAME = "apparel-cbir"
-
-
-@functools.cache
-def temporary_folder() -> Path:
-    """The folder of everything temporary that this process writes; it goes when the process ends.
-
-    What killed processes of this user have left beside it goes as well.
-    """
-    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
-    parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"{_NAME}-*-*"):
-        number = re.fullmatch(rf"{_NAME}-([0-9]+)-.*", left.name)
-        if number and not _runs(int(number[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}-{os.getpid()}-", dir=parent)).resolve()
-    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # of every library, torch's compiler included
-    uploads = folder / "gradio"
-    uploads.mkdir()
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 @dataclass
@@ -101,13 +70,3 @@ class Uploads:
                 del self._held[upload.client]
             if also_files:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # of somebody else
-    return True

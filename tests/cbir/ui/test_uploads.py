@@ -84,7 +84,7 @@ def test_nothing_is_left_behind_not_even_by_those_who_were_killed(tmp_path):
     (tmp_path / "apparel-cbir-999999999-killed").mkdir()
     (tmp_path / f"apparel-cbir-{os.getpid()}-alive").mkdir()
     script = (
-        "import signal, tempfile, time; from cbir.ui.uploads import temporary_folder; "
+        "import signal, tempfile, time; from cbir.temporary import temporary_folder; "
         "signal.signal(signal.SIGTERM, signal.default_int_handler); "
         "folder = temporary_folder(); (folder / 'gradio' / 'photo').write_text('x'); tempfile.mkdtemp(); "
         "print(folder, flush=True); time.sleep(30)"
