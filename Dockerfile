@@ -9,6 +9,7 @@ RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/wh
 COPY app.py ./
 COPY cbir ./cbir
 COPY samples/bundle ./samples/bundle
+COPY samples/examples ./samples/examples
 
 # Spaces run containers as user 1000. The code stays root's; a volume mounted on the cache becomes the user's.
 RUN useradd --create-home --uid 1000 user && install --directory --owner=user --group=user /home/user/.cache

@@ -195,6 +195,25 @@ class Gallery:
                 raise UnknownNameError(label, value, known)
         return np.isin(self._shown[label], values) if values else np.ones(len(self), bool)
 
+    def sample(self, seed: int, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
+        """What the filters leave, shuffled, with every class among the first.
+
+        Args:
+            seed: the same one always gives the same order.
+            types: as in `selection`.
+            colors: as in `selection`.
+
+        Returns:
+            (n,) int rows: of each pair of labels one, then of each a second, and so on.
+        """
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(self.selection(types, colors)))
+        classes = np.unique(np.stack([self.labels[name][rows] for name in LABELS]), axis=1, return_inverse=True)[1]
+        order = np.argsort(classes, kind="stable")
+        starts = np.searchsorted(classes[order], classes[order])
+        turn = np.empty(len(rows), int)
+        turn[order] = np.arange(len(rows)) - starts
+        return rows[np.argsort(turn, kind="stable")]
+
     def random_id(self, seed: int) -> str:
         """The id that a seed draws: the same seed always draws the same."""
         return str(self.ids[np.random.default_rng(seed).integers(len(self))])

@@ -12,6 +12,7 @@ Legend: n photos or pairs, w numbers in a forest's row, s pixels a side, l numbe
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -576,10 +577,21 @@ def _quantized(node: _Node, taken: Sequence[_Shape], constants: Sequence[np.ndar
     return shape
 
 
-def _session(data: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
+def onnx_runtime() -> Any:  # noqa: ANN401 - it comes without types
+    """Imports ONNX Runtime without its telemetry.
+
+    Its packages for Linux send events and an identifier of the machine to their maker, unless the environment says
+    before the import that they should not.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
+    return onnxruntime
+
+
+def _session(data: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     # Two threads gave a pair another score beside other pairs; and threads that have nothing to do go on spinning and
     # take the cores from the backbone.

@@ -91,8 +91,11 @@ class SearchResult:
         seconds: time taken from the query to the matches.
         query_id: the gallery item that was the query; None for a photo from outside, or for several.
         options: what the search was asked to do.
-        is_confident: whether the best match deserves to be shown as one, see `cbir.familiarity`; true where there are
-            no matches or the least similar were asked for.
+        doubt: why the best match does not deserve to be shown as one: "unfamiliar" where a photo does not look like
+            clothes, see `cbir.familiarity`; "unlikely" where it is more probably wrong than right, or has little of
+            the colors that are searched for; else "", also where
+            there are no matches or the least similar were asked for.
+        n_hidden: how many near duplicates were left out above the last match.
     """
 
     matches: list[Match]
@@ -101,7 +104,13 @@ class SearchResult:
     seconds: float
     query_id: str | None = None
     options: SearchOptions = DEFAULT_OPTIONS
-    is_confident: bool = True
+    doubt: str = ""
+    n_hidden: int = 0
+
+    @property
+    def is_confident(self) -> bool:
+        """Whether the best match deserves to be shown as one."""
+        return not self.doubt
 
 
 @dataclass(frozen=True)
@@ -340,16 +349,19 @@ class Retriever:
             taking_part &= self._has_other_color(query)
         ranked = np.where(taking_part, -scores if options.least_similar else scores, -math.inf)
         rows = top_k(ranked, gallery.id_order, len(gallery) if options.hide_near_duplicates else options.k)
+        n_hidden = 0
         if options.hide_near_duplicates:
-            rows = np.array(self._without_near_duplicates(rows, query, options.k), int)
+            kept = self._without_near_duplicates(rows, query, options.k)
+            n_hidden = (kept[-1] + 1 if len(kept) == options.k else len(rows)) - len(kept)
+            rows = rows[kept]
         task = self.task(options)
         matches = self._matches(query, rows, scores, task, fit)
         is_item = len(query.rows) == 1 and query.rows[0] != OUTSIDE
         query_id = str(gallery.ids[query.rows[0]]) if is_item else None
         seconds = query.seconds + time.perf_counter() - start
-        is_confident = not matches or options.least_similar or self._is_confident(query, matches[0])
+        doubt = "" if not matches or options.least_similar else self._doubt(query, matches[0])
         method, task_name = (options.method, task.name) if len(query.rows) else ("", "")
-        return SearchResult(matches, method, task_name, seconds, query_id, options, is_confident)
+        return SearchResult(matches, method, task_name, seconds, query_id, options, doubt, n_hidden)
 
     def _matches(self, query: Query, rows: np.ndarray, scores: np.ndarray, task: Task, fit: Fit | None) -> list[Match]:
         """The items of some rows, in order of rank."""
@@ -392,16 +404,13 @@ class Retriever:
             probability = np.where(is_same, 1, np.clip(agree, 0, 1))
         return probability, likeness, is_same
 
-    def _is_confident(self, query: Query, best: Match) -> bool:
-        """Whether all photos of the query are familiar, and the best match is more probably right than wrong.
-
-        It should also have enough of the colors that are searched for.
-        """
+    def _doubt(self, query: Query, best: Match) -> str:
+        """As in `SearchResult`."""
         familiarity = self.bundle.familiarity
         if familiarity is not None and (familiarity.score(query.features) < familiarity.threshold).any():
-            return False
+            return "unfamiliar"
         has_color = best.color_share is None or best.color_share >= LEAST_SHARE
-        return has_color and (best.probability is None or best.probability >= EVEN)
+        return "" if has_color and (best.probability is None or best.probability >= EVEN) else "unlikely"
 
     def labels(self, query: Query) -> QueryLabels:
         """What the photos of a query show: their labels if they are gallery items, else the most probable ones."""
@@ -414,17 +423,17 @@ class Retriever:
         return QueryLabels({name: np.where(is_known[name], known[name], guessed[name]) for name in LABELS}, is_known)
 
     def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
-        """The first k of the rows, best first, that show neither the query's picture nor that of a better one."""
+        """Places among the rows, best first, of the first k with neither the query's picture nor a better one's."""
         gallery = self._gallery_codes(SIMILARITIES["cosine"])
         n = len(query.rows)
         seen = np.concatenate([unit(query.features.embedding), np.empty((min(k, len(rows)), gallery.shape[1]))])
         kept = []
-        for row in rows:
+        for place, row in enumerate(rows):
             if n == len(seen):
                 break
             if (seen[:n] @ gallery[row] < NEAR_DUPLICATE).all():
                 seen[n] = gallery[row]
-                kept.append(row)
+                kept.append(place)
                 n += 1
         return kept
 

@@ -529,9 +529,7 @@ def use(bundle: Any) -> None:
     compare(retriever, query, SearchOptions(k=3))
     for words in (Words("en"), Words("pt")):
         html = (
-            report.page(bundle, thumbnails, words)
-            + views.heading(bundle, gallery, words)
-            + views.notices(bundle, words)
+            report.page(bundle, thumbnails, words) + views.foot(bundle, gallery, words) + views.notices(bundle, words)
         )
         html += views.captions(result, words)[0]
         html.encode()

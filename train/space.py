@@ -31,7 +31,7 @@ from train.hub.upload import Content, Upload, upload
 ROOT = Path(__file__).resolve().parent.parent
 APP_FILES = ("app.py", "requirements.txt", "README.md", "LICENSE")
 DOCKER_FILES = ("Dockerfile", ".dockerignore")
-APP_FOLDERS = ("cbir", "samples/bundle")
+APP_FOLDERS = ("cbir", "samples/bundle", "samples/examples")
 ZERO_GPU = "zero-gpu"
 HUB_NAMES = {ZERO_GPU: "zero-a10g"}  # the Hub's names of hardware, where they say less
 PYTHON, ZERO_GPU_PYTHON = "3.12", "3.12.12"  # ZeroGPU knows few

@@ -2,7 +2,9 @@
 
 layout      the page: its controls, and which handler each control calls
 theme       the look of Gradio's own components; style.css has the rest
-page.js     what the page does by itself: history, links, the crop's frame, keys
+page.js     what the page does by itself: history, links, the sheet of options, the crop's frame, keys
+preload     scripts that the browser should ask for at once
+examples    photos to try the search with
 handlers    what happens in the page
 address     a search as the part of the address behind the "?"
 inputs      reading what browsers and programs send

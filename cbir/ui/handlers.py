@@ -1,17 +1,21 @@
 """What happens in the page. Every function here is called by Gradio, with values as the browser sent them."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
 import numpy as np
 from gradio.components import Component
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
 
 from cbir.compare import compare
-from cbir.errors import UnknownNameError
+from cbir.errors import ImageError, UnknownNameError
 from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
@@ -20,15 +24,28 @@ from cbir.options import OPTIONS, Option
 from cbir.search import Query, Retriever
 from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
-from cbir.ui.address import ALSO, FLAGS, SearchState, flags_of
+from cbir.ui.address import SearchState
 from cbir.ui.errors import show_errors
-from cbir.ui.inputs import checked_batch, checked_names, checked_seed, checked_text, crop_of, no_photo, upload_path
+from cbir.ui.examples import Example, load_examples
+from cbir.ui.inputs import (
+    browsed,
+    checked_batch,
+    checked_names,
+    checked_seed,
+    checked_text,
+    crop_of,
+    event_value,
+    no_photo,
+    upload_path,
+)
+from cbir.ui.limits import MAX_ADDRESS
 from cbir.ui.log import compared, searched
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, picture_url
 
-N_CATALOGUE = 18  # pictures shown while there is no query
+N_CATALOGUE = 24  # pictures shown while there is no query, and added by "more"
 FILE_NAME = "apparel-search"  # of results that are saved
+LIMITED = ("weight", "other_colors")  # options that others may leave no use for
 
 Values = dict[Component, Any]  # of controls
 
@@ -51,6 +68,12 @@ class PageState:
     def photos(self) -> list[str]:
         """Paths of all photos."""
         return [*filter(None, [self.path]), *self.more]
+
+    @property
+    def uploads(self) -> str:
+        """Photos from outside, as `restore` reads them; the browser keeps them in its history, beside the address."""
+        photo = [("photo", self.path)] if self.path and not self.search.id else []
+        return urlencode([*photo, *(("more", path) for path in self.more)], safe="/")
 
 
 @dataclass(frozen=True)
@@ -75,50 +98,57 @@ class Handlers:
         """What the page is asked for at first."""
         return SearchState().with_values(method=self.retriever.bundle.default_method)
 
+    @cached_property
+    def examples(self) -> list[Example]:
+        """Photos to try the search with."""
+        return load_examples()
+
     # --- searching ---
 
     @show_errors
-    def answer(self, request: gr.Request, values: Values) -> Values:
-        """Searches with what the controls hold."""
-        return self._answer(self._state(values), Words.of(request))
-
-    @show_errors
     def refresh(self, request: gr.Request, values: Values) -> Values:
-        """The same after any change, when it is no mistake to ask for nothing: then the catalogue shows."""
+        """Searches with what the controls hold, after any change; when they hold nothing, the catalogue shows."""
         state, words = self._state(values), Words.of(request)
         if state.photos or state.search.options().description:
             return self._answer(state, words)
         results, line = self.catalogue(words, state.search)
-        return self._shown(results, line, state.search, words)
+        return self._shown(results, line, state, words)
 
-    def catalogue(self, words: Words, search: SearchState) -> tuple[Any, str]:
-        """Some pictures from all over what the filters leave of the gallery, and the line above them."""
-        gallery = self.retriever.gallery
-        rows = np.flatnonzero(gallery.selection(*self._filters(search)))
-        rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(N_CATALOGUE, len(rows))).round().astype(int))]
-        items = [
-            (self.thumbnails.path(gallery.ids[row]), words.garment(gallery.labels_of(row), gallery.guesses_of(row)))
-            for row in rows
-        ]
-        return gr.update(value=items, selected_index=None), views.catalogue(gallery, words)
+    @show_errors
+    def browse(self, request: gr.Request, event: gr.EventData, values: Values) -> Values:
+        """More pictures of the catalogue, or others."""
+        tiles, _ = self.catalogue(Words.of(request), self._state(values).search, *browsed(event))
+        return self._values(results=tiles)
+
+    def catalogue(self, words: Words, search: SearchState, seed: int = 0, n: int = N_CATALOGUE) -> tuple[str, str]:
+        """Pictures of what the filters leave of the gallery, n in the order of a seed, and the line above them."""
+        gallery, filters = self.retriever.gallery, self._filters(search)
+        rows = gallery.sample(seed, *filters)
+        ids = gallery.ids[rows[:n]].tolist()
+        tiles = views.catalogue_tiles(gallery, ids, self.thumbnails, (seed, n, N_CATALOGUE), len(rows), words)
+        line = views.catalogue(len(rows), filters, self._changed(search), words)
+        return tiles, line
 
     def _answer(self, state: PageState, words: Words) -> Values:
-        options, gallery = state.search.options(), self.retriever.gallery
+        options = state.search.options()
         self.retriever.check(options)
         result = self.retriever.rank(self._query(state), options)
         searched(result)
-        paths = [self.thumbnails.path(match.id) for match in result.matches]
-        items = list(zip(paths, views.captions(result, words), strict=True))
         first = state.photos[0] if state.photos else None
         name = None if state.search.id or first is None else Path(first).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
         picture = picture_url(first, self.retriever.reader) if first else ""
-        line = views.found(result, gallery, picture, files, words)
-        return self._shown(gr.update(value=items, selected_index=None), line, state.search, words)
+        line = views.found(result, self.retriever.gallery, picture, self._changed(state.search), words)
+        return self._shown(views.tiles(result, self.thumbnails, files, words), line, state, words)
 
-    def _shown(self, results: object, line: str, search: SearchState, words: Words) -> Values:
-        filters = {o.parameter: gr.update(choices=self.choices(o, words, search)) for o in OPTIONS if o.label}
-        return self._values(results=results, line=line, details="", here=search.query_string(self.start), **filters)
+    def _shown(self, tiles: str, line: str, state: PageState, words: Words) -> Values:
+        search = state.search
+        filters = {o.parameter: {"choices": self.choices(o, words, search)} for o in OPTIONS if o.label}
+        unusable = self._unusable(search.values)
+        usable = {name: {"interactive": name not in unusable} for name in LIMITED}
+        changes = {name: gr.update(**change) for name, change in (filters | usable).items()}
+        here = "&".join(filter(None, [search.query_string(self.start), state.uploads]))
+        return self._values(results=tiles, line=line, details="", here=here, **changes)
 
     def _query(self, state: PageState) -> Query:
         crop = crop_of(state.search.crop)
@@ -134,13 +164,22 @@ class Handlers:
         given = {name: values[control] for name, control in self.controls.items() if control in values}
         path = upload_path(given["photo"], self.thumbnails) if given["photo"] else None
         more = [upload_path(file, self.thumbnails) for file in checked_batch(given["more"] or [])]
-        flags = flags_of(checked_names(ALSO, given[ALSO] or []))
-        options = {o.parameter: given[o.parameter] for o in OPTIONS if not o.is_flag} | flags
-        lists = {o.parameter: checked_names(o.parameter, options[o.parameter] or []) for o in OPTIONS if o.is_list}
-        texts = {o.parameter: options[o.parameter] or "" for o in OPTIONS if o.is_text or o.is_swatch}
+        options = {o.parameter: given[o.parameter] for o in OPTIONS}
+        options |= {o.parameter: checked_names(o.parameter, options[o.parameter] or []) for o in OPTIONS if o.is_list}
+        options |= {o.parameter: options[o.parameter] or "" for o in OPTIONS if o.is_text or o.is_swatch}
+        options |= {o.parameter: o.at_rest for o in OPTIONS if o.parameter in self._unusable(options)}
         item_id = self.thumbnails.id_at(path) or "" if path else ""
         crop = checked_text("crop", given["crop"] or "")
-        return PageState(path, more, SearchState(item_id, crop, options | lists | texts))
+        return PageState(path, more, SearchState(item_id, crop, options))
+
+    def _unusable(self, values: Mapping[str, Any]) -> set[str]:
+        """Controls that others leave no use for: they rest, and cannot be changed."""
+        learned = {method.name for method in self.retriever.methods if method.is_learned}
+        unusable = {"other_colors"} if values["match"] == "color" else set()
+        is_weighed = values["method"] in learned and values["match"] == "both"
+        if not is_weighed or (values["other_colors"] and not unusable):
+            unusable.add("weight")
+        return unusable
 
     def _values(self, **values: object) -> Values:
         """Values by the names of their controls, as Gradio takes them."""
@@ -159,25 +198,29 @@ class Handlers:
         return self._photo_of(seed)
 
     @show_errors
+    def choose_example(self, request: gr.Request, event: gr.EventData) -> Values:
+        """An example becomes the photo, as if it had been uploaded."""
+        path = next((example.path for example in self.examples if example.name == event_value(event, "example")), None)
+        if path is None:
+            raise no_photo()
+        return self._values(photo=save_file_to_cache(path, get_upload_folder()), crop="")
+
+    @show_errors
     def pick(self, request: gr.Request, event: gr.EventData, values: Values) -> Values:
         """A click on a picture: one of the catalogue becomes the query; a result is told about."""
-        value = event._data.get("value") if isinstance(event._data, dict) else None  # as the browser sent it
-        path = upload_path(value.get("image") if isinstance(value, dict) else None, self.thumbnails)
-        item_id = self.thumbnails.id_at(path)
-        if item_id is None:
-            raise no_photo()
+        item_id = event_value(event, "pick")
+        gallery = self.retriever.gallery
+        labels = gallery.labels_of(gallery.row(item_id))
         state, words = self._state(values), Words.of(request)
         if not state.photos:
-            return self._values(photo=path, crop="", details="")
-        gallery = self.retriever.gallery
+            return self._values(photo=self.thumbnails.path(item_id), crop="", details="")
         # Of several photos the first is explained.
         crop = crop_of(state.search.crop)
         if state.search.id and crop is None:
             found = explain(self.retriever, item_id, query_id=state.search.id)
         else:
             found = explain(self.retriever, item_id, state.photos[0], crop=crop)
-        row = gallery.row(item_id)
-        labels, guesses = gallery.labels_of(row), gallery.guesses_of(row)
+        guesses = gallery.guesses_of(gallery.row(item_id))
         details = views.details(item_id, labels, guesses, found, self._settings(state.search), words)
         return self._values(photo=gr.skip(), crop=gr.skip(), details=details)
 
@@ -189,12 +232,19 @@ class Handlers:
 
     @show_errors
     def restore(self, request: gr.Request, address: str) -> Values:
-        """An address -> photo, no more photos, the controls that it sets, and something new each time."""
-        search = SearchState.from_query_string(checked_text("address", address), self.start)
+        """An address -> photo, more photos, the controls that it sets, and something new each time.
+
+        It may name uploads as well (`PageState.uploads`).
+        """
+        search = SearchState.from_query_string(checked_text("address", address, MAX_ADDRESS), self.start)
+        uploads = parse_qs(address.removeprefix("?").partition("#")[0])
+        photo, more = (uploads.get(name, []) for name in ("photo", "more"))
+        now = str(time.monotonic_ns())
         # The page has just loaded, without a search in its address (`page.js` numbers those that it asks for): what the
         # visitor has chosen meanwhile stays.
-        if "#" not in address and search == self.start:
-            return self._values(restored=str(time.monotonic_ns()))
+        if "#" not in address and search == self.start and not photo and not more:
+            # The page speaks English until something is searched or shown again.
+            return self._values(restored=gr.skip() if Words.of(request) == Words() else now)
         for option in OPTIONS:
             known = self.known(option)
             if known and search.values[option.parameter] not in known:
@@ -204,23 +254,33 @@ class Handlers:
         if search.id:
             self.retriever.gallery.row(search.id)  # raises for one that is unknown
             path = self.thumbnails.path(search.id)
-        options = {o.parameter: search.values[o.parameter] for o in OPTIONS if not o.is_flag}
-        wanted = " ".join(filter(None, [options["words"], options["color"]]))
-        options |= {"words": wanted, "color": ""}  # one box shows both, where they can be changed
-        also = [name for name in FLAGS if search.values[name]]
-        return self._values(
-            photo=path, more=None, crop=search.crop, **options, **{ALSO: also}, restored=str(time.monotonic_ns())
-        )
+        elif photo:
+            path = self._kept(photo[-1])
+        more = [self._kept(path) for path in checked_batch(more)]
+        # One box shows words and color, where both can be changed.
+        described = " ".join(filter(None, [search.values["words"], search.values["color"]]))
+        values = {**search.values, "words": described, "color": ""}
+        return self._values(photo=path, more=more or None, crop=search.crop, **values, restored=now)
+
+    def _kept(self, path: object) -> str:
+        """The path of an upload, while there is one."""
+        resolved = upload_path({"path": path}, self.thumbnails)
+        if not Path(resolved).is_file():
+            raise ImageError("your photo is no longer here, uploads are deleted after some hours: choose it again")
+        return resolved
 
     def welcome(self, request: gr.Request) -> Values:
-        """What the server says, in the visitor's language."""
+        """What the server says, in the visitor's language: it has said it in English."""
         words, bundle = Words.of(request), self.retriever.bundle
-        named = {o.parameter: gr.update(choices=self.choices(o, words)) for o in OPTIONS if o.choices}
+        if words == Words():
+            return self._values(heading=gr.skip())
+        named = {o.parameter: gr.update(choices=self.choices(o, words)) for o in OPTIONS if o.choices or o.label}
         return self._values(
-            heading=views.heading(bundle, self.retriever.gallery, words),
+            heading=views.heading(words),
             notices=views.notices(bundle, words),
+            foot=views.foot(bundle, self.retriever.gallery, words),
+            examples=views.examples(self.examples, words),
             **named,
-            **{ALSO: gr.update(choices=self.flags(words))},
         )
 
     def known(self, option: Option) -> list[str]:
@@ -247,12 +307,12 @@ class Handlers:
             return [(words.count(name, n, guessed[name]), name) for name, n in counts.items()]
         return [(words(f"{option.parameter}_{name}"), name) for name in option.choices]
 
-    def flags(self, words: Words) -> list[tuple[str, str]]:
-        """The options that are true or false: what people read, and its name."""
-        return [(words(name), name) for name in FLAGS]
-
     def _filters(self, search: SearchState) -> tuple[list[str], list[str]]:
         return search.values["types"], search.values["colors"]
+
+    def _changed(self, search: SearchState) -> int:
+        """How many options are not as at the start."""
+        return sum(search.values[name] != value for name, value in self.start.values.items())
 
     def _settings(self, search: SearchState, **values: object) -> str:
         """The address, behind an id, of the same search with other values and without a photo."""

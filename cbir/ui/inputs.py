@@ -5,6 +5,7 @@ import contextlib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import gradio as gr
 from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder
 
@@ -12,7 +13,7 @@ from cbir.errors import CbirError, ImageError
 from cbir.options import SearchOptions
 from cbir.search import Crop, Photo
 from cbir.ui.fetch import MAX_BYTES, fetch_image
-from cbir.ui.limits import MAX_IDS, MAX_K, MAX_NAMES, MAX_PHOTOS, MAX_SEED, MAX_TEXT
+from cbir.ui.limits import MAX_BROWSED, MAX_IDS, MAX_K, MAX_NAMES, MAX_PHOTOS, MAX_SEED, MAX_TEXT
 from cbir.ui.thumbnails import THUMBNAILS, Thumbnails
 
 
@@ -130,16 +131,16 @@ def checked_ids(ids: object) -> list[str]:
     return ids
 
 
-def checked_text(name: str, text: object) -> str:
+def checked_text(name: str, text: object, limit: int = MAX_TEXT) -> str:
     """A text of a length that a person could have meant.
 
     Raises:
         CbirError: it is none.
     """
-    if not isinstance(text, str) or len(text) > MAX_TEXT:
+    if not isinstance(text, str) or len(text) > limit:
         raise CbirError(
             "expected {name} as a text of at most {limit} characters, got {value!r}",
-            **{"name": name, "limit": MAX_TEXT, "value": text},
+            **{"name": name, "limit": limit, "value": text},
         )
     return text
 
@@ -180,6 +181,26 @@ def checked_seed(seed: object) -> int:
             "expected a seed that is a whole number from 0 to {limit}, got {seed!r}", limit=MAX_SEED, seed=seed
         )
     return seed
+
+
+def event_value(event: gr.EventData, name: str) -> str:
+    """What a click on something with `data-<name>` was on; "" where it was on nothing."""
+    data = event._data
+    value = data.get(name) if isinstance(data, dict) else None
+    return checked_text(name, value) if isinstance(value, str) else ""
+
+
+def browsed(event: gr.EventData) -> tuple[int, int]:
+    """Seed and number of pictures of the catalogue that were asked for, e.g. "1:48".
+
+    Raises:
+        CbirError: these are not two whole numbers that the page could have asked for.
+    """
+    text = event_value(event, "browse")
+    seed, _, n = text.partition(":")
+    if not all(part.isascii() and part.isdigit() and len(part) < 8 for part in (seed, n)):
+        raise CbirError("expected a seed and a number of pictures, got {text!r}", text=text)
+    return int(seed), min(int(n), MAX_BROWSED)
 
 
 def crop_of(text: object) -> Crop | None:

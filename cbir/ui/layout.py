@@ -10,19 +10,21 @@ from gradio.components import Component
 from gradio.routes import App
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from threadpoolctl import threadpool_limits
 
 from cbir.options import OPTIONS
 from cbir.search import Retriever
 from cbir.temporary import temporary_folder
 from cbir.ui import views
-from cbir.ui.address import ALSO, NAMES
+from cbir.ui.address import NAMES
 from cbir.ui.api import ENDPOINTS, Endpoints
 from cbir.ui.calls import Calls
 from cbir.ui.gate import Gate
-from cbir.ui.handlers import Handlers
+from cbir.ui.handlers import LIMITED, Handlers
 from cbir.ui.limits import CALLS, MAX_UPLOAD
 from cbir.ui.page import Page
+from cbir.ui.preload import Head, preloads
 from cbir.ui.reader import FairReader
 from cbir.ui.routes import ICON, routes
 from cbir.ui.texts import I18N, LANGUAGES, Words
@@ -35,11 +37,15 @@ SPARE_THREADS = 16  # beside one for each call: for files, and for what Gradio d
 # Values come as the browser sent them (preprocess=False): pictures are opened by `cbir.images` alone.
 PAGE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
+ASKED = "() => location.search + (history.state?.uploads ?? '')"
 SHOW_ADDRESS = "(here) => apparel.arrived(here)"
 SHOW_DETAILS = "() => apparel.chosen()"
+CLOSES = "element.addEventListener('click', (event) => event.target.closest('[data-close]') && (props.value = ''))"
+# What a click on `data-<name>` of a component is there.
+EVENTS = {"example": "select", "pick": "select", "browse": "submit"}
 
 # Options that have their place on the page; all others stand under "Refine".
-PLACED = ("words", "match", "types", "colors", "method", "k")
+PLACED = ("words", "match", "types", "colors", "method")
 
 
 def build_demo(retriever: Retriever) -> Page:
@@ -48,7 +54,7 @@ def build_demo(retriever: Retriever) -> Page:
     retriever.reader = FairReader()
     thumbnails = Thumbnails(retriever.gallery)
     handlers = Handlers(retriever, thumbnails)
-    with Page(title=Words()("title"), fill_width=True, analytics_enabled=False) as demo:
+    with Page(title=Words()("page_title"), fill_width=True, analytics_enabled=False) as demo:
         _connect(handlers, _draw(handlers), demo)
         endpoints = Endpoints(retriever, thumbnails)
         for name in ENDPOINTS:
@@ -63,101 +69,107 @@ def build_demo(retriever: Retriever) -> Page:
 def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
     """Puts the controls on the page, and under their names into `handlers.controls` -> the tabs, by name."""
     words, start, bundle = Words(), handlers.start, handlers.retriever.bundle
-    first_items, first_line = handlers.catalogue(words, start)
+    tiles, line = handlers.catalogue(words, start)
     controls = handlers.controls
 
     def option(name: str) -> None:
         controls[name] = _option_control(name, handlers)
 
-    def hidden(name: str, value: str | None = None) -> gr.Textbox:
-        return gr.Textbox(value, label=I18N("address"), visible="hidden", elem_id=name.replace("_", "-"))
+    def html(name: str, value: str = "", **about: Any) -> None:  # noqa: ANN401 - of `gr.HTML`
+        controls[name] = gr.HTML(value, elem_id=name, padding=False, **about)
 
-    controls["heading"] = gr.HTML(
-        views.heading(bundle, handlers.retriever.gallery, words), elem_id="heading", padding=False
-    )
-    controls["notices"] = gr.HTML(views.notices(bundle, words), elem_id="notices", padding=False)
-    with gr.Row(elem_id="page"):
-        with gr.Column(elem_id="query", min_width=280):
+    def hidden(name: str, value: str | None = None) -> None:
+        elem_id = name.replace("_", "-")
+        controls[name] = gr.Textbox(value, label=I18N("address"), visible="hidden", elem_id=elem_id)
+
+    # Areas of grids, so that each part has its place before it has arrived: see `style.css`.
+    with gr.Column(elem_id="whole"):
+        html("heading", views.heading(words))
+        html("notices", views.notices(bundle, words))
+        with gr.Row(elem_id="page"):
             controls["photo"] = gr.Image(
                 label=I18N("photo"),
+                show_label=False,
                 alt_text=words("photo_alt"),
                 placeholder=cast("str", I18N("photo_placeholder")),  # translated in the browser
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "clipboard", "webcam"],
                 buttons=[],
-                height=260,
                 elem_id="photo",
             )
+            html("examples", views.examples(handlers.examples, words), js_on_load=_triggers("example"))
             with gr.Row(elem_id="in-words"):
                 option("words")
-                gr.HTML(views.swatch(words), elem_id="swatch", padding=False, min_width=0)
+                controls["swatch"] = gr.HTML(views.swatch(words), elem_id="swatch", padding=False, min_width=0)
             with gr.Row(elem_id="random"):
-                controls["random"] = gr.Button(I18N("random"), min_width=120)
-                controls["seed"] = gr.Number(
-                    0, label=I18N("seed"), precision=0, minimum=0, min_width=110, elem_id="seed"
-                )
-            option("match")
-            with gr.Group():
+                controls["random"] = gr.Button(I18N("random"), min_width=0)
+                controls["show_seed"] = gr.Button(I18N("seed"), min_width=0, elem_id="show-seed")
+                controls["seed"] = gr.Number(0, label=I18N("seed"), precision=0, minimum=0, min_width=0, elem_id="seed")
+            with gr.Column(elem_id="options", min_width=0):
+                option("match")
+                controls["show_methods"] = gr.Button(I18N("all_methods"), size="sm", elem_id="show-methods")
+                option("method")
                 option("types")
                 option("colors")
-            with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
-                for other in OPTIONS:
-                    if not (other.is_flag or other.is_swatch or other.parameter in PLACED):
-                        option(other.parameter)
-                controls[ALSO] = gr.CheckboxGroup(handlers.flags(words), label=I18N(ALSO), elem_id=ALSO)
-                controls["crop"] = gr.Textbox(
-                    "", label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
-                )
-                controls["whole"] = gr.Button(I18N("crop_clear"), size="sm")
-                controls["more"] = gr.File(
-                    label=I18N("more"), file_count="multiple", file_types=["image"], height=140, elem_id="more"
-                )
-            option("method")
-            option("k")
-            controls["search"] = gr.Button(I18N("search"), variant="primary")
-        with gr.Column(elem_id="answer", min_width=280), gr.Tabs(elem_id="tabs"):
-            with gr.Tab(I18N("results"), id="results") as results_tab:
-                controls["line"] = gr.HTML(first_line, elem_id="line", padding=False)
-                controls["details"] = gr.HTML(elem_id="details", padding=False)
-                controls["results"] = gr.Gallery(
-                    first_items["value"],
-                    label=words("results"),
-                    show_label=False,
-                    container=False,
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    columns=4,
-                    object_fit="contain",
-                    elem_id="results",
-                )
-            with gr.Tab(I18N("compare"), id="compare") as compare_tab:
-                controls["compare"] = gr.HTML(elem_id="compare", padding=False)
-            with gr.Tab(I18N("map"), id="map", visible=bundle.map is not None) as map_tab:
-                controls["map"] = gr.HTML(elem_id="map", padding=False)
-            with gr.Tab(I18N("report"), id="report", visible=bundle.report is not None) as report_tab:
-                controls["report"] = gr.HTML(elem_id="report", padding=False)
+                with gr.Accordion(I18N("refine"), open=False, elem_id="refine"):
+                    for other in OPTIONS:
+                        if not (other.is_swatch or other.parameter in PLACED):
+                            option(other.parameter)
+                    controls["crop"] = gr.Textbox(
+                        "", label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
+                    )
+                    controls["whole"] = gr.Button(I18N("crop_clear"), size="sm")
+                    controls["more"] = gr.File(
+                        label=I18N("more"), file_count="multiple", file_types=["image"], height=140, elem_id="more"
+                    )
+                controls["show_results"] = gr.Button(I18N("show_results"), variant="primary", elem_id="show-results")
+            with gr.Column(elem_id="answer", min_width=0), gr.Tabs(elem_id="tabs"):
+                with gr.Tab(I18N("results"), id="results", elem_id="tab-results") as results_tab:
+                    html("line", line)
+                    html("details", js_on_load=CLOSES)
+                    html("results", tiles, js_on_load=_triggers("pick", "browse"))
+                with gr.Tab(I18N("compare"), id="compare", elem_id="tab-compare") as compare_tab:
+                    html("compare")
+                with gr.Tab(I18N("map"), id="map", elem_id="tab-map", visible=bundle.map is not None) as map_tab:
+                    html("map")
+                with gr.Tab(
+                    I18N("report"), id="report", elem_id="tab-report", visible=bundle.report is not None
+                ) as report_tab:
+                    html("report")
+        html("foot", views.foot(bundle, handlers.retriever.gallery, words))
     # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, what changes when an
-    # address was restored, and the open tab.
-    controls["address"] = hidden("address")
-    controls["here"] = hidden("here")
-    controls["restored"] = hidden("restored", "")
+    # address was restored, the open tab, and the seed of the last random photo.
+    hidden("address")
+    hidden("here")
+    hidden("restored", "")
     for swatch in OPTIONS:
         if swatch.is_swatch:
             option(swatch.parameter)
-    controls["open_tab"] = hidden("open_tab", "results")
+    hidden("open_tab", "results")
     controls["last_seed"] = gr.Number(visible="hidden")
     return {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
+
+
+def _triggers(*names: str) -> str:
+    """Makes a click on what has `data-<name>` an event of its component, with that as its data: see `EVENTS`."""
+    clicks = "".join(
+        f"const {name} = event.target.closest('[data-{name}]');"
+        f"if ({name}) trigger('{EVENTS[name]}', {{{name}: {name}.dataset.{name}}});"
+        for name in names
+    )
+    return f"element.addEventListener('click', (event) => {{{clicks}}})"
 
 
 def _option_control(name: str, handlers: Handlers) -> Component:
     option = next(option for option in OPTIONS if option.parameter == name)
     value = handlers.start.values[name]
     about: dict[str, Any] = {"label": I18N(name), "elem_id": name}
+    info = I18N(f"{name}_info") if f"{name}_info" in LANGUAGES["en"] else None
+    if option.is_flag:
+        return gr.Checkbox(value, info=info, container=False, **about)
     if option.slider is not None:
         low, high, step = option.slider
-        info = I18N(f"{name}_info") if f"{name}_info" in LANGUAGES["en"] else None
         return gr.Slider(low, high, value, step=step, info=info, **about)
     if option.is_swatch:  # what is picked or restored goes into the words
         return gr.Textbox(value, visible="hidden", **about)
@@ -184,39 +196,43 @@ def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> No
         return [controls[name] for name in names]
 
     quiet = PAGE | {"show_progress": "hidden"}
-    options = [controls[option.parameter] for option in OPTIONS if not option.is_flag]
-    asked = {*named("photo", "more", "crop", ALSO), *options}
-    shown = named("results", "line", "details", "here", *(option.parameter for option in OPTIONS if option.label))
+    browser: dict[str, Any] = {"api_visibility": "private"}  # what happens there alone
+    options = named(*(option.parameter for option in OPTIONS))
+    asked = {*named("photo", "more", "crop"), *options}
+    shown = named("results", "line", "details", "here", *LIMITED, *(o.parameter for o in OPTIONS if o.label))
     searches = PAGE | {"show_progress": "minimal", "show_progress_on": controls["line"]}
 
-    changes = [_changed(control) for control in (*options, controls[ALSO])]
+    changes = [_changed(control) for control in options]
     changes += [control.change for control in named("photo", "more", "crop", "restored")]
     changed = gr.on(changes, handlers.refresh, asked, shown, trigger_mode="always_last", **searches)
-    asked_again = controls["search"].click(handlers.answer, asked, shown, **searches)
 
-    choices = named(*(option.parameter for option in OPTIONS if option.choices), ALSO)
-    demo.load(handlers.welcome, None, [*named("heading", "notices"), *choices], **quiet)
+    first = named("heading", "notices", "foot", "examples")
+    choices = named(*(option.parameter for option in OPTIONS if option.choices or option.label))
+    demo.load(handlers.welcome, None, [*first, *choices], **quiet)
     # What is restored counts as one more change: searches that start one by one also end in that order.
-    restored = [*named("photo", "more", "crop"), *options, *named(ALSO, "restored")]
+    restored = [*named("photo", "more", "crop"), *options, *named("restored")]
     address = controls["address"]
-    demo.load(handlers.restore, address, restored, js="() => location.search", **quiet)
+    demo.load(handlers.restore, address, restored, js=ASKED, **quiet)
     address.change(handlers.restore, address, restored, trigger_mode="always_last", **quiet)
 
     open_tab = controls["open_tab"]
     show_tab = {"fn": handlers.show_tab, "inputs": {open_tab, *asked}, "outputs": named("compare", "map", "report")}
-    for done in (changed, asked_again):
-        done.success(None, controls["here"], js=SHOW_ADDRESS, api_visibility="private").success(**show_tab, **PAGE)
+    changed.success(None, controls["here"], js=SHOW_ADDRESS, **browser).success(**show_tab, **PAGE)
     for name, tab in tabs.items():
-        tab.select(None, None, open_tab, js=f"() => '{name}'", api_visibility="private").success(**show_tab, **PAGE)
+        tab.select(None, None, open_tab, js=f"() => '{name}'", **browser).success(**show_tab, **PAGE)
 
-    seed, last_seed, crop = named("seed", "last_seed", "crop")
+    seed, last_seed, crop, results = named("seed", "last_seed", "crop", "results")
     seeds = named("photo", "seed", "last_seed", "crop")
     controls["random"].click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
     seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
-    picked = controls["results"].select(handlers.pick, asked, named("photo", "crop", "details"), **quiet)
-    picked.success(None, None, None, js=SHOW_DETAILS, api_visibility="private")
+    controls["examples"].select(handlers.choose_example, None, named("photo", "crop"), **quiet)
+    picked = results.select(handlers.pick, asked, named("photo", "crop", "details"), **quiet)
+    picked.success(None, None, None, js=SHOW_DETAILS, **browser)
+    results.submit(handlers.browse, asked, [results], **quiet)
     cleared = [controls["photo"].input, controls["whole"].click]
-    gr.on(cleared, None, None, crop, js="() => ''", api_visibility="private")
+    gr.on(cleared, None, None, crop, js="() => ''", **browser)
+    for button in ("show_seed", "show_methods", "show_results"):
+        controls[button].click(None, None, None, js=f"() => apparel.{button}()", **browser)
 
 
 def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 - whatever Gradio takes
@@ -226,7 +242,13 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
     """
     threadpool_limits(1, user_api="blas")  # of numpy, where a search is small: threads would wait for each other
     uploads = Uploads(Path(get_upload_folder()).resolve())
-    app_kwargs: dict[str, Any] = {"routes": demo.routes, "middleware": [Middleware(Gate, uploads=uploads)]}
+    links = preloads(block["type"] for block in demo.config["components"])
+    middleware = [
+        Middleware(Gate, uploads=uploads),
+        Middleware(GZipMiddleware, compresslevel=6),
+        Middleware(Head, links=links),
+    ]
+    app_kwargs: dict[str, Any] = {"routes": demo.routes, "middleware": middleware}
     if find_spec("mcp") is not None:
         from cbir.ui.tools import Tools
 

@@ -9,8 +9,10 @@ import os
 MAX_PHOTOS = 64  # photos of one call; they are read one after another
 MAX_IDS = 64  # items of the gallery to search with at once
 MAX_K = 1000  # results
+MAX_BROWSED = 480  # pictures of the catalogue on the page
 MAX_NAMES = 100  # names in any other list
 MAX_TEXT = 2000  # characters of any text; addresses are the longest
+MAX_ADDRESS = 20_000  # characters of what the page restores: an address, and the names of `MAX_PHOTOS` uploads
 MAX_ID = 100  # characters of the name of a session
 MAX_SEED = 2**53 - 1  # what JavaScript holds exactly
 

@@ -10,7 +10,7 @@ lines, "word.<name>".
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +119,19 @@ class Words:
     def count(self, name: str, n: int, n_guessed: int) -> str:
         """A type or a color with its number of pictures, e.g. "shirt (12)"; "shirt (~12)" where some are guesses."""
         return f"{self.noun(name)} ({'~' if n_guessed else ''}{self.number(n)})"
+
+    def garments(self, types: Sequence[str], colors: Sequence[str]) -> str:
+        """Several as one says them, e.g. "brown or green dresses", "vestidos marrons ou verdes"."""
+        plural = {name: LANGUAGES[self.language].get(f"plural.{name}", self.noun(name)) for name in types}
+        nouns = self._any([plural[name] for name in types]) or self("plural_pictures")
+        if self.language != "pt":
+            return " ".join(filter(None, [self._any(colors), nouns]))
+        genders = {_GENDERS.get(type_, "m")[0] for type_ in types} or {"f"}  # "imagens"
+        gender = "fp" if genders == {"f"} else "mp"
+        return " ".join(filter(None, [nouns, self._any([_agreeing(self.noun(color), gender) for color in colors])]))
+
+    def _any(self, names: Sequence[str]) -> str:
+        return f" {self('or')} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
     def method(self, name: str, english: str) -> str:
         """The name of a similarity method, which the registry has in English."""

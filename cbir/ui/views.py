@@ -1,7 +1,7 @@
 """The parts of the page that are plain HTML: what `templates/` are filled with.
 
-Links: an `<a data-search href="?…">` restores the search of that address, also in a new tab; what has a `data-id` makes
-that picture the query (`page.js`).
+What `page.js` makes of their attributes: an `<a data-search href="?…">` restores the search of that address, also in a
+new tab; `data-id` makes that picture the query; `data-with="k=24&types="` searches again with these settings changed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,12 @@ from cbir.guesses import Guess
 from cbir.photos import N_NAMED
 from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
+from cbir.ui.examples import Example
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.limits import UPLOADS_KEPT
 from cbir.ui.templating import render
 from cbir.ui.texts import Words
+from cbir.ui.thumbnails import Thumbnails
 from cbir.version import __version__
 
 PICTURE_SIZE = 1200, 630  # of what shared links show
@@ -45,13 +47,27 @@ def head(bundle: Bundle, address: str, words: Words) -> str:
     return render("head.html", words=words, bundle=title, address=address, width=width, height=height)
 
 
-def heading(bundle: Bundle, gallery: Gallery, words: Words) -> str:
-    """Title, tagline and what is searched: a bundle, whose gallery may have got guesses."""
-    pictures = words("pictures", n=words.number(len(bundle.gallery)))
-    facts = [words.bundle(bundle.manifest.title), pictures, bundle.manifest.backbone.name, f"v{__version__}"]
+def heading(words: Words) -> str:
+    """What the page is for."""
+    return render("heading.html", words=words)
+
+
+def foot(bundle: Bundle, gallery: Gallery, words: Words) -> str:
+    """What is searched and with what, and how to search photos of one's own.
+
+    Args:
+        bundle: what is searched.
+        gallery: its gallery, which may have got guesses.
+        words: the language.
+    """
+    manifest = bundle.manifest
+    pictures = words("pictures", n=words.number(len(gallery)))
+    facts = [words.bundle(manifest.title), pictures, manifest.backbone.name, f"Apparel CBIR {__version__}"]
+    if manifest.dataset.is_drawn:
+        facts.append(words("drawn"))
     if gallery.guesses:
         facts.append(words("guesses_shown"))
-    return render("heading.html", words=words, facts=filter(None, facts)) + about(bundle, words)
+    return render("foot.html", words=words, facts=filter(None, facts)) + about(bundle, words)
 
 
 def about(bundle: Bundle, words: Words) -> str:
@@ -93,7 +109,58 @@ def notices(bundle: Bundle, words: Words) -> str:
         )
         if found
     ]
-    return render("notices.html", words=words, notice=notice, lists=lists, is_drawn=dataset.is_drawn)
+    return render("notices.html", words=words, notice=notice, lists=lists)
+
+
+def examples(examples: Sequence[Example], words: Words) -> str:
+    """A row of photos to try the search with."""
+    shown = [{"name": one.name, "picture": one.picture, "about": words(f"example_{one.name}")} for one in examples]
+    return render("examples.html", words=words, examples=shown)
+
+
+def tiles(result: SearchResult, thumbnails: Thumbnails, files: Mapping[str, str], words: Words) -> str:
+    """The pictures that were found.
+
+    Args:
+        result: what was found.
+        thumbnails: of the gallery.
+        files: name of a file -> its text, for links that save it.
+        words: the language.
+    """
+    n = len(result.matches)
+    shown = []
+    for match in result.matches:
+        garment, (alike, share) = words.garment(match.labels, match.guesses), _alike(match, words)
+        name = words("tile", garment=garment or words("picture"), rank=match.rank, n=n, alike=alike)
+        tile = {"id": match.id, "url": thumbnails.url(match.id), "garment": garment, "name": name}
+        shown.append(tile | {"alike": alike, "percent": f"{100 * share:.0f}"})
+    saved = [_file(*file) for file in files.items()] if shown else []
+    has_link = result.query_id is not None or not result.method  # photos from outside are not kept
+    return render("tiles.html", words=words, tiles=shown, browse=None, files=saved, has_link=has_link)
+
+
+def catalogue_tiles(
+    gallery: Gallery, ids: Sequence[str], thumbnails: Thumbnails, browsed: tuple[int, int, int], n: int, words: Words
+) -> str:
+    """Pictures to search with.
+
+    Args:
+        gallery: what they are of.
+        ids: which.
+        thumbnails: of the gallery.
+        browsed: seed of their order, how many were asked for, and how many to add for "more".
+        n: how many there are.
+        words: the language.
+    """
+    seed, asked, step = browsed
+    shown = []
+    for id in ids:
+        row = gallery.row(id)
+        garment = words.garment(gallery.labels_of(row), gallery.guesses_of(row))
+        name = words("catalogue_tile", garment=garment or words("picture"))
+        shown.append({"id": id, "url": thumbnails.url(id), "garment": garment, "name": name, "alike": ""})
+    browse = {"others": f"{seed + 1}:{step}", "more": f"{seed}:{asked + step}" if asked < n else ""}
+    return render("tiles.html", words=words, tiles=shown, browse=browse if n > step else None, files=[])
 
 
 def swatch(words: Words) -> str:
@@ -102,53 +169,69 @@ def swatch(words: Words) -> str:
 
 
 def captions(result: SearchResult, words: Words) -> list[str]:
-    """A caption for each match, e.g. "1 · 97 % match · 0.83 alike · blue shirt"."""
+    """A caption for each match, e.g. "blue shirt · 83 % alike"."""
     return [
-        " · ".join(filter(None, [str(match.rank), *_figures(match, words), words.garment(match.labels, match.guesses)]))
+        " · ".join(filter(None, [words.garment(match.labels, match.guesses), _alike(match, words)[0]]))
         for match in result.matches
     ]
 
 
-def _figures(match: Match, words: Words) -> list[str]:
-    if match.is_same_picture:
-        return [words("same_picture")]
-    color = "" if match.color_share is None else words("caption_color", share=words.percent(match.color_share))
-    probability = "" if match.probability is None else words("caption_match", share=words.percent(match.probability))
-    likeness = "" if match.likeness is None else words("caption_alike", likeness=words.decimal(match.likeness, 2))
-    return [color, probability, likeness]
+def _alike(match: Match, words: Words) -> tuple[str, float]:
+    """What a match has in common with the query, in words and as a share."""
+    in_color = "" if match.color_share is None else words("caption_color", share=words.percent(match.color_share))
+    if match.likeness is None:  # words alone were searched with
+        share = match.color_share if in_color else match.probability
+        return in_color or words("fits", share=words.percent(share)), share or 0.0
+    alike = words("same_picture") if match.is_same_picture else words("alike", share=words.percent(match.likeness))
+    return " · ".join(filter(None, [alike, in_color])), 1.0 if match.is_same_picture else match.likeness
 
 
-def found(result: SearchResult, gallery: Gallery, picture: str, files: Mapping[str, str], words: Words) -> str:
+def found(result: SearchResult, gallery: Gallery, picture: str, n_changed: int, words: Words) -> str:
     """The line above the results.
 
     Args:
         result: what was found.
         gallery: what was searched.
         picture: address of the query's picture; "" for a search without a photo.
-        files: name of a file -> its text, for links that save it.
+        n_changed: how many options are not as at the start.
         words: the language.
     """
     facts = [_method(result.method, words), words(f"match_{result.task}").lower()] if result.method else []
     facts.append(words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)))
-    if not result.is_confident:
-        facts.insert(0, words("unsure_facts", n=len(result.matches)))
+    if result.n_hidden:
+        facts.append(words("hidden_duplicates", n=words.number(result.n_hidden)))
+    options = result.options
     return render(
         "line.html",
         words=words,
         title=_title(result, gallery, words),
+        why=words(f"doubt_{result.doubt}", n=len(result.matches)) if result.doubt else "",
         facts=facts,
         picture=picture,
-        files=[_file(name, text) for name, text in files.items()],
-        has_address=result.query_id is not None or not result.method,  # an upload has no address
-        is_confident=result.is_confident,
+        n_changed=n_changed,
+        is_filtered=not result.matches and bool(options.types or options.colors),
     )
 
 
-def catalogue(gallery: Gallery, words: Words) -> str:
-    """The line above the pictures while there is no query."""
-    facts = [words("catalogue_facts", n=words.number(len(gallery)))]
-    title = words("catalogue")
-    return render("line.html", title=title, facts=facts, picture="", files=[], is_confident=True)
+def catalogue(n: int, filters: tuple[list[str], list[str]], n_changed: int, words: Words) -> str:
+    """The line above the pictures while there is no query.
+
+    Args:
+        n: how many the filters leave.
+        filters: types and colors that were asked for.
+        n_changed: how many options are not as at the start.
+        words: the language.
+    """
+    return render(
+        "line.html",
+        words=words,
+        title=words("catalogue") if n else _nothing(filters[0], filters[1], words),
+        why="",
+        facts=[words("catalogue_facts", n=words.number(n))] if n else [],
+        picture="",
+        n_changed=n_changed,
+        is_filtered=not n,
+    )
 
 
 def details(
@@ -278,18 +361,23 @@ def address(item_id: str, settings: str) -> str:
 
 
 def _title(result: SearchResult, gallery: Gallery, words: Words) -> str:
+    options = result.options
+    if not result.matches:
+        return _nothing(options.types, options.colors, words)
     if not result.is_confident:
         return words("unsure")
-    if not result.matches:
-        return words("nothing")
-    title = words("found_far" if result.options.least_similar else "found", n=len(result.matches))
+    title = words("found_far" if options.least_similar else "found", n=len(result.matches))
     if not result.method:
-        return words("found_to", found=title, garment=result.options.description)
+        return words("found_to", found=title, garment=options.description)
     if result.query_id is None:
         return title
     row = gallery.row(result.query_id)
     garment = words.garment(gallery.labels_of(row), gallery.guesses_of(row))
     return words("found_to", found=title, garment=garment) if garment else words("found_to_picture", found=title)
+
+
+def _nothing(types: Sequence[str], colors: Sequence[str], words: Words) -> str:
+    return words("none_of_these", garments=words.garments(types, colors)) if types or colors else words("nothing")
 
 
 def _file(name: str, text: str) -> dict[str, str]:

@@ -167,8 +167,8 @@ def test_captions_map_and_heading_mark_guesses(unlabelled, retriever, toy_bundle
     assert words("map_guessed") in page
     assert page.count(f"fill='{views.POINTS['blue']}'") == unlabelled.gallery.counts()["color"]["blue"]
     assert words("map_guessed") not in views.collection_map(retriever.gallery, places, None, [], words)
-    assert words("guesses_shown") in views.heading(unlabelled.bundle, unlabelled.gallery, words)
-    assert words("guesses_shown") not in views.heading(toy_bundle, retriever.gallery, words)
+    assert words("guesses_shown") in views.foot(unlabelled.bundle, unlabelled.gallery, words)
+    assert words("guesses_shown") not in views.foot(toy_bundle, retriever.gallery, words)
     assert (words.count("shirt", 12, 3), words.count("shirt", 12, 0)) == ("shirt (~12)", "shirt (12)")
     assert words.guess(Guess("shirt", 0.93, True)) == "shirt (93 %)"
     assert words.guess(Guess("blue", 0.41, False)) == "unsure (blue 41 %)"

@@ -92,7 +92,7 @@ def test_an_option_that_is_added_reaches_command_line_endpoints_address_and_page
     assert seen["controls"]["spread"][0] == "slider"
     assert seen["controls"]["season"] == ["radio", [["Any", "any"], ["Summer", "summer"], ["Winter", "winter"]]]
     assert ["dress (96)", "dress"] in seen["controls"]["sizes"][1]
-    assert ["Newest first", "newest"] in seen["controls"]["also"][1]
+    assert seen["controls"]["newest"][0] == "checkbox"
 
 
 def test_options_and_their_parameters_say_the_same():

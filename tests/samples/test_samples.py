@@ -10,6 +10,7 @@ from cbir.bundle import EMBEDDED, load_bundle
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from samples import build
+from samples.drawing import examples
 from samples.drawing.draw import CLASSES, PER_CLASS, Picture, draw
 from tests.conftest import SHARED
 
@@ -105,3 +106,15 @@ def test_photos_get_the_colors_seen_by_eye(tmp_path):
     lines = (folder / "metadata.csv").read_text().split()
     assert lines == ["file_name,color,type", "dress/c.jpg,,dress", "shirt/a.jpg,red,shirt", "shirt/b.jpg,,shirt"]
     assert (folder / "shirt/a.jpg").read_bytes() == b"shirt/a.jpg"
+
+
+def test_examples_are_as_drawn_small_and_none_is_in_the_catalogue(embedded):
+    paths = sorted(examples.EXAMPLES.iterdir())
+    assert [path.stem.partition("_")[2] for path in paths] == list(examples.SHOTS)
+    assert all(path.stat().st_size < 40_000 for path in paths)
+    shown = np.asarray(Image.open(paths[-1]).convert("RGB"), float)
+    assert np.abs(shown - np.asarray(examples.take(examples.SHOTS["mug"]), float)).mean() < 3
+    for path in paths:
+        best = embedded.search(path, SearchOptions("cosine", k=1))
+        assert best.matches[0].score < 0.95
+        assert best.is_confident == ("mug" not in path.name), path.name

@@ -10,11 +10,13 @@ import warnings
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from cbir.errors import HubUnreachableError, Message
-from cbir.options import DEFAULT_K
+from cbir.gallery import Gallery
+from cbir.options import DEFAULT_K, SearchOptions
 from cbir.search import Retriever
 from cbir.similarity import DEFAULT_METHOD
 from cbir.ui import build_demo, views
@@ -29,7 +31,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SHIRT = "red_shirt/3.png"
 NOT_UPLOADED = "image must be an uploaded file (gradio_client.handle_file(path)), an address, or a data: URI"
-RESULTS, LINE, DETAILS, HERE, TYPES, COLORS = range(6)  # what a search answers
+RESULTS, LINE, DETAILS, HERE, WEIGHT, OTHER_COLORS, TYPES, COLORS = range(8)  # what a search answers
 
 
 def page_call(url, name, data, event_data=None, language="en"):
@@ -53,7 +55,8 @@ def page_call(url, name, data, event_data=None, language="en"):
 def asked(photo=None, **controls):
     """What the controls hold, by their elements."""
     start = {"more": None, "crop": "", "method": "cosine", "match": "both", "k": 4, "types": [], "colors": []}
-    return {"photo": photo, **start, "weight": 0.5, "also": [], "words": "", "color": None, **controls}
+    flags = dict.fromkeys(("other_colors", "least_similar", "hide_near_duplicates"), False)
+    return {"photo": photo, **start, "weight": 0.5, **flags, "words": "", "color": None, **controls}
 
 
 @pytest.fixture
@@ -75,7 +78,12 @@ def upload(url, tmp_path):
 
 
 def captions(answer):
-    return [item["caption"] for item in answer[RESULTS]["value"]]
+    """The accessible names of the pictures: what each shows, and its rank and score."""
+    return re.findall(r"data-pick='[^']*' aria-label='([^']*)'", answer[RESULTS])
+
+
+def ids(answer):
+    return re.findall(r"data-pick='([^']*)'", answer[RESULTS])
 
 
 def test_the_page_names_methods_and_says_that_these_are_drawings(url, retriever):
@@ -89,7 +97,8 @@ def test_the_page_goes_from_a_random_photo_to_its_matches(url, toy_bundle):
     photo, seed, _, crop = page_call(url, "random_photo", [0, None])
     assert (seed, crop) == (0, "")
     answer = page_call(url, "refresh", asked(photo))
-    assert [caption.split(" · ")[0] for caption in captions(answer)] == ["1", "2", "3", "4"]
+    ranks = [re.search(r"result (\d) of 4, (?:\d+ % alike|same picture)", caption)[1] for caption in captions(answer)]
+    assert ranks == ["1", "2", "3", "4"]
     id = toy_bundle.gallery.random_id(0)
     label = toy_bundle.gallery.labels_of(toy_bundle.gallery.row(id))
     assert f"to “{label['color']} {label['type']}”" in answer[LINE]
@@ -102,17 +111,65 @@ def test_the_next_click_is_a_new_seed_and_a_typed_seed_is_kept(url):
     assert page_call(url, "repeat_photo", [7])[1] == 7
 
 
-def test_without_a_photo_the_page_shows_the_catalogue_and_search_asks_for_one(url):
+def test_without_a_photo_the_page_shows_what_the_filters_leave_of_the_catalogue(url):
     answer = page_call(url, "refresh", asked(types=["shirt"], colors=["red"]))
     assert "From the catalogue" in answer[LINE]
-    assert set(captions(answer)) == {"red shirt"}
-    assert "no photo" in page_call(url, "answer", asked())
+    assert "12 pictures" in answer[LINE]
+    assert set(captions(answer)) == {"Search with: red shirt"}
+
+
+def test_the_catalogue_shows_more_and_others(url, toy_bundle):
+    first = page_call(url, "refresh", asked())[RESULTS]
+    seen = ids([first])
+    assert len({toy_bundle.gallery.row(id) // 12 for id in seen[:9]}) == 9  # each class among the first
+    more, others = re.findall(r"data-browse='([^']*)'", first)
+    longer = ids(page_call(url, "browse", asked(), {"browse": more}))
+    assert longer[: len(seen)] == seen
+    assert len(longer) == 2 * len(seen)
+    assert ids(page_call(url, "browse", asked(), {"browse": others})) != seen
+    everything = page_call(url, "browse", asked(), {"browse": "0:480"})[RESULTS]
+    assert sorted(ids([everything])) == sorted(toy_bundle.gallery.ids)
+    assert len(re.findall("data-browse", everything)) == 1  # nothing more is left
+    filtered = page_call(url, "browse", asked(types=["shirt"]), {"browse": "3:24"})
+    assert all("_shirt/" in id for id in ids(filtered))
+
+
+@pytest.mark.parametrize("data", [None, {}, {"browse": "x"}, {"browse": "1"}, {"browse": "-1:3"}, {"browse": ["1:2"]}])
+def test_odd_wishes_for_the_catalogue_are_refused_in_one_line(url, data):
+    assert "expected a seed and a number of pictures" in page_call(url, "browse", asked(), data or {"x": 1})
+
+
+def test_what_filters_leave_nothing_of_says_so_and_can_be_cleared(url, picture_of):
+    lonely = {"types": ["shirt"], "colors": ["red"], "other_colors": True}
+    for language, title, button in (
+        ("en", "No red shirts", "Clear filters"),
+        ("pt", "Não há camisas vermelhas", "Limpar filtros"),
+    ):
+        line = page_call(url, "refresh", asked(picture_of(SHIRT), match="type", **lonely), language=language)[LINE]
+        assert f"<h2>{title}</h2>" in line
+        assert f"<button data-with='types=&amp;colors='>{button}</button>" in line
+    assert "Clear filters" not in page_call(url, "refresh", asked(picture_of(SHIRT)))[LINE]
+
+
+def test_examples_become_the_photo_as_uploads_do(url):
+    html = next(
+        c["props"]["value"]
+        for c in httpx.get(url + "config").json()["components"]
+        if c["props"].get("elem_id") == "examples"
+    )
+    names = re.findall("data-example='([^']*)'", html)
+    assert len(names) == 6
+    photo, crop = page_call(url, "choose_example", [], {"example": names[0]})
+    assert crop == ""
+    assert "No link" in page_call(url, "refresh", asked(photo))[RESULTS]
+    for odd in ({"example": "../x"}, {"example": None}, {}, {"x": 1}):
+        assert "no photo" in page_call(url, "choose_example", [], odd or {"x": 1})
 
 
 def test_filters_show_counts_and_leave_only_what_they_say(url, picture_of):
     answer = page_call(url, "refresh", asked(picture_of(SHIRT), types=["pants"], k=30))
     assert len(captions(answer)) == 30
-    assert all(caption.endswith(" pants") for caption in captions(answer))
+    assert all(" pants, result" in caption for caption in captions(answer))
     assert ["red (12)", "red"] in answer[COLORS]["choices"]
     assert ["shirt (36)", "shirt"] in answer[TYPES]["choices"]
 
@@ -125,7 +182,7 @@ def test_every_control_counts(url, picture_of):
         {"match": "type"},
         {"weight": 0.9},
         {"crop": "0, 0, 50, 50"},
-        *({"also": [name]} for name in ("other_colors", "least_similar")),
+        *({name: True} for name in ("other_colors", "least_similar")),
         {"method": "random_forest"},
     ):
         changed = page_call(url, "refresh", asked(photo, **{"method": method, "k": 20} | change))
@@ -145,8 +202,41 @@ def test_a_mistake_in_a_control_gives_one_clear_line(url, picture_of):
     photo = picture_of(SHIRT)
     assert "four percentages" in page_call(url, "refresh", asked(photo, crop="a, b"))
     assert "left, top, right, bottom" in page_call(url, "refresh", asked(photo, crop="60, 0, 20, 100"))
-    assert "does not tell type from color" in page_call(url, "refresh", asked(photo, weight=0.9))
-    assert "unknown wish" in page_call(url, "refresh", asked(photo, also=["magic"]))
+    assert "unknown wish" in page_call(url, "restore", ["?also=magic"])
+
+
+def test_what_the_others_leave_no_use_for_is_disabled_and_rests(url, picture_of):
+    photo = picture_of(SHIRT)
+    for use, weight, colors in (
+        ({"method": "logistic_regression"}, True, True),
+        ({"method": "cosine"}, False, True),
+        ({"method": "logistic_regression", "match": "color"}, False, False),
+        ({"method": "logistic_regression", "other_colors": True}, False, True),
+    ):
+        answer = page_call(url, "refresh", asked(photo, **use))
+        assert (answer[WEIGHT]["interactive"], answer[OTHER_COLORS]["interactive"]) == (weight, colors), use
+    plain = page_call(url, "refresh", asked(photo))
+    weighed = page_call(url, "refresh", asked(photo, weight=0.9))
+    assert captions(weighed) == captions(plain)
+    assert weighed[HERE] == plain[HERE]
+
+
+def test_hidden_near_duplicates_are_counted(toy_bundle):
+    twice = np.repeat(np.arange(len(toy_bundle.gallery)), 2)
+    gallery = toy_bundle.gallery
+    gallery = Gallery(
+        np.array([f"{n}/{id}" for n, id in enumerate(gallery.ids[twice])]),
+        {name: values[twice] for name, values in gallery.labels.items()},
+        gallery.features.take(twice),
+        [gallery.thumbnails[row] for row in twice],
+        gallery.splits[twice],
+    )
+    retriever = Retriever(dataclasses.replace(toy_bundle, gallery=gallery), ToyBackbone())
+    result = retriever.search_by_id(str(gallery.ids[0]), SearchOptions("cosine", k=5, hide_near_duplicates=True))
+    assert result.n_hidden == 5  # the query's own, and that of all matches but the last
+    assert "5 near-duplicates hidden" in views.found(result, gallery, "", 0, Words())
+    everything = SearchOptions("cosine", k=len(gallery), hide_near_duplicates=True)
+    assert retriever.search_by_id(str(gallery.ids[0]), everything).n_hidden == len(gallery) // 2
 
 
 def test_an_address_restores_every_control(url):
@@ -156,9 +246,9 @@ def test_an_address_restores_every_control(url):
     photo, more, *rest, _ = page_call(url, "restore", [address + "&crop=0,0,50,50"])
     assert photo["path"].endswith(".jpg")
     assert more is None
-    assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, "", "", ["least_similar"]]
+    assert rest == ["0,0,50,50", "cosine", "type", 7, ["shirt"], ["red", "blue"], 0.25, False, True, False, "", ""]
     start = page_call(url, "restore", ["#1"])
-    assert start[:-1] == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, "", "", []]
+    assert start[:-1] == [None, None, "", DEFAULT_METHOD, "both", DEFAULT_K, [], [], 0.5, False, False, False, "", ""]
     assert page_call(url, "restore", ["#1"])[-1] != start[-1]
 
 
@@ -168,7 +258,7 @@ def test_words_and_a_color_search_without_a_photo(url, picture_of):
     assert all("in that color" in caption and "alike" not in caption for caption in captions(answer))
     assert "The 4 closest to “blue shirt #283cbe”" in answer[LINE]
     assert parse_qs(answer[HERE]) == {"method": ["cosine"], "k": ["4"], "words": ["blue shirt"], "color": ["#283cbe"]}
-    assert page_call(url, "restore", ["?" + answer[HERE]])[-4:-2] == ["blue shirt #283cbe", ""]
+    assert page_call(url, "restore", ["?" + answer[HERE]])[-3:-1] == ["blue shirt #283cbe", ""]
     beside = page_call(url, "refresh", asked(picture_of(SHIRT), color="#283cbe"))
     assert all("in that color" in caption and "alike" in caption for caption in captions(beside))
     assert "got 'skirt'" in page_call(url, "refresh", asked(words="pink skirt"))
@@ -177,9 +267,25 @@ def test_words_and_a_color_search_without_a_photo(url, picture_of):
 @pytest.mark.parametrize("address", ["", "?__theme=dark"])
 def test_a_page_that_loads_without_a_search_takes_nothing_back(url, address):
     """Else an upload that arrives before the page has asked what to restore would vanish."""
-    *controls, restored = page_call(url, "restore", [address])
-    assert controls == [{"__type__": "update"}] * 12
+    assert page_call(url, "restore", [address]) == [{"__type__": "update"}] * 15
+    # Only in another language the catalogue is shown once more.
+    *controls, restored = page_call(url, "restore", [address], language="pt")
+    assert controls == [{"__type__": "update"}] * 14
     assert restored
+
+
+def test_going_back_brings_uploads_back(url, upload):
+    first, second = (upload(toy_photo("red", "shirt", seed)) for seed in (98, 99))
+    answer = page_call(url, "refresh", asked(first, more=[second], types=["shirt"]))
+    photo, more, *_ = page_call(url, "restore", [f"?{answer[HERE]}#1"])
+    assert (photo["path"], more[0]["path"]) == (first["path"], second["path"])
+    again = page_call(url, "refresh", asked(photo, more=more, types=["shirt"]))
+    assert captions(again) == captions(answer)
+    gone = first["path"].replace("photo.png", "gone.png")
+    assert "no longer here" in page_call(url, "restore", [f"?photo={gone}#1"])
+    for odd in ("/etc/passwd", "x", f"{gone}/../../../../etc/passwd"):
+        assert "must be an uploaded file" in page_call(url, "restore", [f"?photo={odd}#1"])
+        assert "must be an uploaded file" in page_call(url, "restore", [f"?more={odd}#1"])
 
 
 @pytest.mark.parametrize(
@@ -199,7 +305,8 @@ def test_a_wrong_address_gives_one_clear_line(url, address, message):
 def test_the_page_speaks_portuguese(url, picture_of):
     welcome = page_call(url, "welcome", [], language="pt-BR,pt;q=0.9,en;q=0.8")
     assert "Encontre roupas parecidas" in welcome[0]
-    assert any(["Tipo e cor", "both"] in shown["choices"] for shown in welcome[2:])
+    assert any(["Tipo e cor", "both"] in shown["choices"] for shown in welcome[4:])
+    assert "Find clothes" not in str(page_call(url, "welcome", []))  # it has said all this in English
     answer = page_call(url, "refresh", asked(picture_of(SHIRT), k=1, method="attribute_agreement"), language="pt-BR")
     assert "camisa vermelha" in answer[LINE]
     assert (
@@ -210,11 +317,9 @@ def test_the_page_speaks_portuguese(url, picture_of):
 
 def test_errors_are_in_the_visitors_language(url, picture_of):
     portuguese = {"language": "pt-BR"}
-    assert "falta a foto" in page_call(url, "answer", asked(), **portuguese)
+    assert "falta a foto" in page_call(url, "choose_example", [], {"example": "x"}, **portuguese)
     assert page_call(url, "restore", ["?k=0"], **portuguese) == "no endereço, k deve estar entre 1 e 60, não '0'"
     assert "a semente deve ser" in page_call(url, "repeat_photo", [-1], **portuguese)
-    weighed = asked(picture_of(SHIRT), weight=0.9)
-    assert page_call(url, "refresh", weighed, **portuguese).startswith("Cosseno não distingue tipo de cor")
     # Programs read English, whatever their language.
     assert "unknown id" in page_call(url, "search_by_id", ["nobody", *[None] * 11], **portuguese)
 
@@ -231,7 +336,7 @@ def test_the_notice_of_a_bundle_is_in_the_visitors_language(toy_bundle):
 def test_what_comes_from_a_bundle_is_escaped(toy_bundle):
     manifest = dataclasses.replace(toy_bundle.manifest, title="<script>")
     bundle = dataclasses.replace(toy_bundle, manifest=manifest, notice="<b onclick='x'>")
-    shown = views.heading(bundle, toy_bundle.gallery, Words()) + views.notices(bundle, Words())
+    shown = views.foot(bundle, toy_bundle.gallery, Words()) + views.notices(bundle, Words())
     assert "&lt;script&gt;" in shown
     assert "&lt;b onclick=&#39;x&#39;&gt;" in shown
 
@@ -270,21 +375,22 @@ def test_an_upload_is_compared_by_what_it_most_probably_shows(url, upload):
 
 
 def test_results_can_be_taken_away(url, picture_of, upload):
-    line = page_call(url, "refresh", asked(picture_of(SHIRT), k=3))[LINE]
-    files = {kind: unquote(text) for kind, text in re.findall(r"href='data:text/(\w+);charset=utf-8,([^']*)'", line)}
+    tiles = page_call(url, "refresh", asked(picture_of(SHIRT), k=3))[RESULTS]
+    files = {kind: unquote(text) for kind, text in re.findall(r"href='data:text/(\w+);charset=utf-8,([^']*)'", tiles)}
     rows = list(csv.DictReader(io.StringIO(files["csv"])))
     shown = json.loads(files["plain"])
     assert [row["id"] for row in rows] == [match["id"] for match in shown["matches"]]
     assert rows[0]["query"] == shown["query_id"] == SHIRT
     assert rows[0]["revision"] == shown["bundle"]["revision"]
-    line = page_call(url, "refresh", asked(upload(toy_photo("blue", "pants", 99)), k=3))[LINE]
-    assert "%22query_id%22%3A%20null" in line
+    tiles = page_call(url, "refresh", asked(upload(toy_photo("blue", "pants", 99)), k=3))[RESULTS]
+    assert "%22query_id%22%3A%20null" in tiles
 
 
 def test_a_photo_without_clothes_gets_no_confident_match(url, upload):
     answer = page_call(url, "refresh", asked(upload(not_clothes(1, seed=5)["gradient"][0]), k=3))
     assert "<h2>No confident match</h2>" in answer[LINE]
-    assert "the 3 nearest are shown all the same" in answer[LINE]
+    assert "does not look like clothes" in answer[LINE]
+    assert "The 3 nearest all the same" in answer[LINE]
     assert "No confident" not in page_call(url, "refresh", asked(upload(toy_photo("red", "shirt", 99)), k=3))[LINE]
 
 
@@ -300,9 +406,9 @@ def test_a_bundle_without_report_or_map_has_no_such_tabs(toy_bundle):
 
 
 def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_result(url, picture_of):
-    event = {"index": 0, "value": {"image": {"path": picture_of("blue_pants/1.png")["path"]}, "caption": ""}}
+    event = {"pick": "blue_pants/1.png"}
     photo, crop, details = page_call(url, "pick", asked(crop="0, 0, 50, 50"), event)
-    assert (photo["path"], crop, details) == (event["value"]["image"]["path"], "", "")
+    assert (photo["path"], crop, details) == (picture_of("blue_pants/1.png")["path"], "", "")
     photo, crop, details = page_call(url, "pick", asked(picture_of(SHIRT), crop="0, 0, 50, 50"), event)
     assert "path" not in photo  # stays as it is
     assert "blue pants" in details
@@ -312,18 +418,17 @@ def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_re
     assert "yours looks like shirt, this one like pants" in details
     assert details.count("src='data:image/jpeg;base64,") == 2
     assert "Mesma cor: quase com certeza não" in page_call(url, "pick", asked(picture_of(SHIRT)), event, "pt")[2]
-    event["value"]["image"]["path"] = "/etc/passwd"
-    assert "cannot be accessed" in page_call(url, "pick", asked(), event)
+    assert "unknown id '/etc/passwd'" in page_call(url, "pick", asked(), {"pick": "/etc/passwd"})
 
 
 def refusals(url, payload):
     """What every event that takes photos answers to this one, called by its number: a set of lines."""
     lines = set()
     for values in (asked(payload), asked(more=[payload])):
-        for name, tab in (("answer", ""), ("refresh", ""), ("show_tab", "compare"), ("show_tab", "map")):
+        for name, tab in (("refresh", ""), ("show_tab", "compare"), ("show_tab", "map")):
             lines.add(page_call(url, name, values | {"open-tab": tab}))
-        event = {"index": 0, "value": {"image": {"path": page_call(url, "random_photo", [0, None])[0]["path"]}}}
-        lines.add(page_call(url, "pick", values, event))
+        lines.add(page_call(url, "pick", values, {"pick": SHIRT}))
+        lines.add(page_call(url, "browse", values, {"browse": "1:1"}))
     return lines
 
 
@@ -340,7 +445,7 @@ def test_every_event_that_takes_photos_is_among_those_tested(url):
     config = httpx.get(url + "config").json()
     photo = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "photo")
     taking = [d["api_name"] for d in config["dependencies"] if photo in d["inputs"] and d["backend_fn"]]
-    assert {re.sub(r"_\d+$", "", name) for name in taking} == {"answer", "refresh", "show_tab", "pick"}
+    assert {re.sub(r"_\d+$", "", name) for name in taking} == {"refresh", "show_tab", "pick", "browse"}
 
 
 @pytest.mark.parametrize("path", ["x\0y", "a" * 5000, "~/x", "cbir/ui/page.js", "http://127.0.0.1/a", "/", ["x"], None])
@@ -367,9 +472,9 @@ def test_an_upload_is_one_with_and_without_gradios_mark(url, upload):
     assert captions(page_call(url, "refresh", asked(photo))) == marked
 
 
-@pytest.mark.parametrize("value", ["x", None, {}, {"image": "x"}, {"image": {"path": ["x"]}}])
-def test_a_click_on_nothing_is_no_bug(url, value):
-    assert "went wrong" not in page_call(url, "pick", asked(), {"index": 0, "value": value})
+@pytest.mark.parametrize("data", ["x", ["x"], {"y": 1}, {"pick": ["x"]}, {"pick": {}}])
+def test_a_click_on_nothing_is_no_bug(url, data):
+    assert "unknown id" in page_call(url, "pick", asked(), data)
 
 
 def test_the_number_of_photos_is_limited(url, picture_of):

@@ -73,3 +73,19 @@ def test_the_title_of_a_bundle_is_translated_where_it_is_known():
     assert Words("pt").bundle("Drawn catalogue") == "Catálogo desenhado"
     assert Words("pt").bundle("My wardrobe") == "My wardrobe"
     assert Words("en").bundle("Drawn catalogue") == "Drawn catalogue"
+
+
+@pytest.mark.parametrize(
+    ("types", "colors", "english", "portuguese"),
+    [
+        (["dress"], ["brown"], "brown dresses", "vestidos marrons"),
+        (["shirt"], ["red", "blue"], "red or blue shirts", "camisas vermelhas ou azuis"),
+        (["shirt", "shoes"], [], "shirts or shoes", "camisas ou sapatos"),
+        (["shirt", "shoes"], ["red"], "red shirts or shoes", "camisas ou sapatos vermelhos"),
+        ([], ["white"], "white pictures", "imagens brancas"),
+        (["dress", "shirt", "hat"], [], "dresses, shirts or hat", "vestidos, camisas ou hat"),
+    ],
+)
+def test_several_garments_are_said_as_one_says_them(types, colors, english, portuguese):
+    assert Words("en").garments(types, colors) == english
+    assert Words("pt").garments(types, colors) == portuguese
