@@ -83,7 +83,7 @@ def test_the_title_of_a_bundle_is_translated_where_it_is_known():
         (["shirt", "shoes"], [], "shirts or shoes", "camisas ou sapatos"),
         (["shirt", "shoes"], ["red"], "red shirts or shoes", "camisas ou sapatos vermelhos"),
         ([], ["white"], "white pictures", "imagens brancas"),
-        (["dress", "shirt", "hat"], [], "dresses, shirts or hat", "vestidos, camisas ou hat"),
+        (["dress", "shirt", "kilt"], [], "dresses, shirts or kilt", "vestidos, camisas ou kilt"),
     ],
 )
 def test_several_garments_are_said_as_one_says_them(types, colors, english, portuguese):
