@@ -2,7 +2,8 @@
 
     python app.py                      the embedded default, or what CBIR_BUNDLE names
     python app.py --bundle DIR         a bundle on this machine; also USER/REPO or USER/REPO@REVISION on the Hub
-    python app.py --photos DIR         your own photos, indexed once, with the bundle's models
+    python app.py --photos DIR         your own photos, indexed once, with the bundle's models; new and changed ones
+                                       are read at each start, with --rescan also by a button and by /rescan
 
 --weights FILE gives the backbone's weights where the bundle was trained with a local file.
 
@@ -28,10 +29,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
     parser.add_argument("--photos", metavar="DIR", type=Path, help="search these photos instead: a folder or a zip")
+    parser.add_argument("--rescan", action="store_true", help="let everyone who opens the page have DIR read again")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
     parser.add_argument("--host", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.rescan and not args.photos:
+        parser.error("--rescan needs --photos")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         temporary_folder()
         from cbir.bundle import load_bundle_backbone, open_bundle
-        from cbir.own_photos import index_folder
+        from cbir.own_photos import OwnPhotos
         from cbir.search import Retriever
         from cbir.ui import build_demo, launch, log, zero_gpu
 
@@ -50,15 +55,16 @@ def main(argv: list[str] | None = None) -> int:
         zero_gpu.set_up()
         bundle = open_bundle(args.bundle)
         backbone = load_bundle_backbone(bundle, args.weights)
-        if args.photos:
-            bundle = index_folder(args.photos, bundle, backbone)
+        photos = OwnPhotos(args.photos, bundle, backbone) if args.photos else None
+        if photos is not None:
+            bundle = photos.bundle
         retriever = Retriever(bundle, zero_gpu.with_lent_gpu(backbone))
         retriever.warm_up()
         log.started(retriever, backbone)
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    launch(build_demo(retriever), server_name=args.host, server_port=args.port)
+    launch(build_demo(retriever, photos if args.rescan else None), server_name=args.host, server_port=args.port)
     return 0
 
 

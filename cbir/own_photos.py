@@ -46,6 +46,7 @@ class OwnPhotos:
 
     Attributes:
         bundle: in memory; its photos are in no split. An update puts a new one in its place.
+        backbone: embeds them.
     """
 
     def __init__(self, folder: Path, base: Bundle, backbone: Backbone) -> None:
@@ -63,7 +64,8 @@ class OwnPhotos:
         """
         if backbone.fingerprint != base.manifest.backbone.fingerprint:
             raise BundleError(f"the bundle's methods need its own backbone, got other weights of {backbone.name}")
-        self._folder, self._base, self._backbone = folder, base, backbone
+        self.backbone = backbone
+        self._folder, self._base = folder, base
         self._updating = threading.Lock()
         self._stamps: dict[str, Stamp] = {}
         listing = list_photos(folder, any_folders=True)
@@ -106,7 +108,7 @@ class OwnPhotos:
             parts.append(Gallery(part.ids, _labels(kept), part.features, part.thumbnails, part.splits))
         if others := [record for record in records if record.id not in same]:
             try:
-                gallery, failed = _index(others, self._backbone)
+                gallery, failed = _index(others, self.backbone)
                 parts.append(gallery)
             except NoPhotosError as error:
                 failed = dict(error.unreadable)
@@ -136,7 +138,7 @@ class OwnPhotos:
             left_out=listing.left_out,
             remarks=listing.remarks,
         )
-        manifest = Manifest(name, self._backbone.describe(), dataset, models_from=base.manifest.title)
+        manifest = Manifest(name, self.backbone.describe(), dataset, models_from=base.manifest.title)
         return Bundle(gallery, base.models, manifest, base.familiarity, base.map, color_network=base.color_network)
 
 

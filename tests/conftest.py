@@ -11,6 +11,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from cbir.features import Features, extract
 from cbir.features.backbone import BackboneInfo, Box, WeightsInfo
 from cbir.features.color_network import ColorNetwork
 from cbir.gallery import Gallery
+from cbir.own_photos import OwnPhotos
 from cbir.search import Retriever
 from tests.hub_server import TOKEN, HubServer
 from train.evaluate import evaluate
@@ -198,10 +200,17 @@ def retriever(toy_bundle: Bundle) -> Retriever:
 @pytest.fixture(scope="session")
 def page(retriever: Retriever) -> Iterator["Page"]:
     """The app, serving the toy bundle."""
+    with launched(retriever) as page:
+        yield page
+
+
+@contextmanager
+def launched(retriever: Retriever, photos: OwnPhotos | None = None) -> Iterator["Page"]:
+    """An app on a free port; arguments as of `build_demo`."""
     with warnings.catch_warnings():  # gradio's dependencies warn about themselves
         warnings.simplefilter("ignore")
         from cbir.ui import build_demo, launch
-    demo = build_demo(retriever)
+    demo = build_demo(retriever, photos)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

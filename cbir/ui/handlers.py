@@ -87,11 +87,13 @@ class Handlers:
         retriever: what is searched.
         thumbnails: its pictures.
         controls: by name; those of options have the names of their parameters. The layout fills it.
+        is_renewed: whether the page was built with another gallery, so that it has to be told of this one.
     """
 
     retriever: Retriever
     thumbnails: Thumbnails
     controls: dict[str, Any] = field(default_factory=dict)
+    is_renewed: bool = False
 
     @cached_property
     def start(self) -> SearchState:
@@ -243,8 +245,8 @@ class Handlers:
         # The page has just loaded, without a search in its address (`page.js` numbers those that it asks for): what the
         # visitor has chosen meanwhile stays.
         if "#" not in address and search == self.start and not photo and not more:
-            # The page speaks English until something is searched or shown again.
-            return self._values(restored=gr.skip() if Words.of(request) == Words() else now)
+            # The page shows what it was built with, in English, until something is searched or shown again.
+            return self._values(restored=now if self.is_renewed or Words.of(request) != Words() else gr.skip())
         for option in OPTIONS:
             known = self.known(option)
             if known and search.values[option.parameter] not in known:
@@ -272,7 +274,7 @@ class Handlers:
     def welcome(self, request: gr.Request) -> Values:
         """What the server says, in the visitor's language: it has said it in English."""
         words, bundle = Words.of(request), self.retriever.bundle
-        if words == Words():
+        if words == Words() and not self.is_renewed:
             return self._values(heading=gr.skip())
         named = {o.parameter: gr.update(choices=self.choices(o, words)) for o in OPTIONS if o.choices or o.label}
         return self._values(

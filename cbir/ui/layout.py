@@ -14,11 +14,12 @@ from starlette.middleware.gzip import GZipMiddleware
 from threadpoolctl import threadpool_limits
 
 from cbir.options import OPTIONS
+from cbir.own_photos import OwnPhotos
 from cbir.search import Retriever
 from cbir.temporary import temporary_folder
 from cbir.ui import views
 from cbir.ui.address import NAMES
-from cbir.ui.api import ENDPOINTS, Endpoints
+from cbir.ui.api import ENDPOINTS
 from cbir.ui.calls import Calls
 from cbir.ui.gate import Gate
 from cbir.ui.handlers import LIMITED, Handlers
@@ -27,9 +28,9 @@ from cbir.ui.page import Page
 from cbir.ui.preload import Head, preloads
 from cbir.ui.reader import FairReader
 from cbir.ui.routes import ICON, routes
+from cbir.ui.serving import Events, Serving
 from cbir.ui.texts import I18N, LANGUAGES, Words
 from cbir.ui.theme import theme
-from cbir.ui.thumbnails import Thumbnails
 from cbir.ui.uploads import Uploads
 
 SPARE_THREADS = 16  # beside one for each call: for files, and for what Gradio does
@@ -48,25 +49,32 @@ EVENTS = {"example": "select", "pick": "select", "browse": "submit"}
 PLACED = ("words", "match", "types", "colors", "method")
 
 
-def build_demo(retriever: Retriever) -> Page:
-    """Builds the page and the endpoints over one retriever, whose photos are read in turns from now on."""
+def build_demo(retriever: Retriever, photos: OwnPhotos | None = None) -> Page:
+    """Builds the page and the endpoints over one retriever, whose photos are read in turns from now on.
+
+    Args:
+        retriever: what is searched.
+        photos: whose bundle it searches, to add a button and an endpoint that bring it up to date; None for neither.
+    """
     temporary_folder()
     retriever.reader = FairReader()
-    thumbnails = Thumbnails(retriever.gallery)
-    handlers = Handlers(retriever, thumbnails)
+    serving = Serving(retriever, photos)
     with Page(title=Words()("page_title"), fill_width=True, analytics_enabled=False) as demo:
-        _connect(handlers, _draw(handlers), demo)
-        endpoints = Endpoints(retriever, thumbnails)
+        _connect(serving.events, _draw(serving.handlers, photos is not None), demo)
         for name in ENDPOINTS:
-            gr.api(endpoints.published(name))
+            gr.api(serving.endpoint(name))
+        if photos is not None:
+            gr.api(serving.rescan)
+            restored = serving.handlers.controls["restored"]
+            serving.handlers.controls["rescan"].click(serving.rescan_page, None, restored, **PAGE)
     # Without api_open=False a program could pass the calls and their limits by.
     demo.queue(api_open=False)
     demo._queue = calls = Calls(demo)
-    demo.routes = [*routes(retriever, thumbnails), *calls.routes()]
+    demo.routes = [*routes(serving), *calls.routes()]
     return demo
 
 
-def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
+def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
     """Puts the controls on the page, and under their names into `handlers.controls` -> the tabs, by name."""
     words, start, bundle = Words(), handlers.start, handlers.retriever.bundle
     tiles, line = handlers.catalogue(words, start)
@@ -138,6 +146,8 @@ def _draw(handlers: Handlers) -> dict[str, gr.Tab]:
                 ) as report_tab:
                     html("report")
         html("foot", views.foot(bundle, handlers.retriever.gallery, words))
+        if can_rescan:
+            controls["rescan"] = gr.Button(I18N("rescan"), size="sm", elem_id="rescan")
     # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, what changes when an
     # address was restored, the open tab, and the seed of the last random photo.
     hidden("address")
@@ -188,7 +198,7 @@ def _changed(control: Any) -> Any:  # noqa: ANN401 - Gradio makes events at run 
     return control.submit if isinstance(control, gr.Textbox) else control.input
 
 
-def _connect(handlers: Handlers, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None:
+def _connect(handlers: Events, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None:
     """Binds events to handlers. A set of controls reaches its handler as a dictionary of their values."""
     controls = handlers.controls
 

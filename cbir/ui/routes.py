@@ -31,8 +31,9 @@ from starlette.types import Message, Scope
 from cbir.gallery import Gallery
 from cbir.search import Retriever
 from cbir.ui import views
+from cbir.ui.serving import Serving
 from cbir.ui.texts import Words
-from cbir.ui.thumbnails import THUMBNAILS, Thumbnails
+from cbir.ui.thumbnails import THUMBNAILS
 from cbir.ui.zero_gpu import device_of
 from cbir.version import API_VERSION, __version__
 
@@ -59,26 +60,26 @@ class VersionJson(TypedDict):
     notice: str | None
 
 
-def routes(retriever: Retriever, thumbnails: Thumbnails) -> list[BaseRoute]:
-    """The routes over one retriever; they go before Gradio's."""
+def routes(serving: Serving) -> list[BaseRoute]:
+    """The routes over what is served; they go before Gradio's."""
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def version(request: Request) -> Response:
-        return JSONResponse(version_json(retriever))
+        return JSONResponse(version_json(serving.retriever))
 
     async def icon(request: Request) -> Response:
         return FileResponse(ICON)
 
-    picture = functools.cache(lambda: shared_picture(retriever.gallery))
+    picture = functools.lru_cache(maxsize=1)(lambda retriever: shared_picture(retriever.gallery))
 
     async def shared(request: Request) -> Response:
-        return Response(await run_in_threadpool(picture), media_type="image/jpeg")
+        return Response(await run_in_threadpool(picture, serving.retriever), media_type="image/jpeg")
 
     def with_head(request: Request, page: bytes) -> bytes:
         root = get_root_url(request, route_path="/", root_path=request.app.root_path)
-        head = views.head(retriever.bundle, f"{root}/", Words.of(cast("gr.Request", request)))
+        head = views.head(serving.retriever.bundle, f"{root}/", Words.of(cast("gr.Request", request)))
         start = b'<meta charset="utf-8" />'
         return _GRADIOS_HEAD.sub(b"", page).replace(start, start + head.encode(), 1)
 
@@ -89,7 +90,7 @@ def routes(retriever: Retriever, thumbnails: Thumbnails) -> list[BaseRoute]:
         Route("/version", version),
         Route("/icon.svg", icon),
         Route("/picture.jpg", shared),
-        Mount(f"/{THUMBNAILS}", _Pictures(directory=thumbnails.folder)),
+        Mount(f"/{THUMBNAILS}", _Pictures(directory=serving.thumbnails.folder)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import copy
 import hashlib
 import shutil
 import tempfile
@@ -34,23 +35,44 @@ def picture_url(path: str, reader: Reader) -> str:
 
 
 class Thumbnails:
-    """A folder that holds the thumbnails and nothing else; it goes with this object.
+    """The thumbnails of a gallery, in a folder that holds nothing else and goes with the last of these objects.
 
     Files are named by the hash of id and content: an id may be any string, and an address that never shows anything
     else may be cached forever. Everything in the folder is public.
     """
 
     def __init__(self, gallery: Gallery) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="cbir-thumbnails-")).resolve()
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._folder = _Folder()
         self._paths: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        self._write(gallery)
+        gr.set_static_paths(self.folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self._folder.path
+
+    def updated(self, gallery: Gallery) -> "Thumbnails":
+        """The thumbnails of another gallery in the same folder; those of the same items keep their addresses."""
+        other = copy.copy(self)
+        other._paths, other._ids = {}, dict(self._ids)  # a page that is still open may name any that there were
+        other._write(gallery)
+        return other
+
+    def remove_all_but(self, others: "Thumbnails") -> None:
+        """Deletes the files that others do not have."""
+        for path in set(self._paths.values()) - set(others._paths.values()):
+            Path(path).unlink(missing_ok=True)
+
+    def _write(self, gallery: Gallery) -> None:
         for item_id, jpeg in zip(gallery.ids.tolist(), gallery.thumbnails, strict=True):
             name = hashlib.sha256(item_id.encode(errors="surrogatepass") + b"\0" + jpeg).hexdigest()[:32]
             path = self.folder / f"{name}.jpg"
-            path.write_bytes(jpeg)
+            if str(path) not in self._ids or not path.exists():
+                path.write_bytes(jpeg)
             self._paths[item_id] = str(path)
-        self._ids = {path: item_id for item_id, path in self._paths.items()}
-        gr.set_static_paths(self.folder)
+        self._ids |= {path: item_id for item_id, path in self._paths.items()}
 
     def path(self, item_id: str) -> str:
         """Where the thumbnail of this gallery item lies."""
@@ -61,5 +83,13 @@ class Thumbnails:
         return f"{THUMBNAILS}/{Path(self._paths[item_id]).name}"
 
     def id_at(self, path: str) -> str | None:
-        """The gallery item whose thumbnail lies there, or None: then it is some other picture."""
+        """The gallery item whose thumbnail lies there, or lay there before an update; None for any other picture."""
         return self._ids.get(path)
+
+
+class _Folder:
+    """A temporary folder that goes with this object."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="cbir-thumbnails-")).resolve()
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)

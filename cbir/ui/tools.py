@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from cbir.version import API_VERSION
 
+RESCAN = "rescan"  # the only tool that changes anything
 A_PHOTO = "The photo: an http(s) address, a data: URI in base64, or what POST /gradio_api/upload answered."
 INSTRUCTIONS = (
     "Finds clothes that look alike. Start with `methods` (what can be chosen) and `facets` (which types and colors "
@@ -47,7 +48,7 @@ class Tools(GradioMCPServer):
             result = await list_tools(request)
             for tool in cast("types.ListToolsResult", result.root).tools:
                 tool.outputSchema = self._answers[tool.name]
-                tool.annotations = types.ToolAnnotations(readOnlyHint=True, openWorldHint=False)
+                tool.annotations = types.ToolAnnotations(readOnlyHint=tool.name != RESCAN, openWorldHint=False)
             return result
 
         async def call_with_answer(request: types.CallToolRequest) -> types.ServerResult:
