@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cbir import hub
-from cbir.bundle import Bundle, DatasetInfo, Manifest, TuningInfo, save_bundle
+from cbir.bundle import FORMAT, Bundle, DatasetInfo, Manifest, TuningInfo, check_out, save_bundle
 from cbir.embedded import is_embedded, read_gallery, read_info
 from cbir.errors import CbirError
 from cbir.features import Features, extract_learned
@@ -33,7 +33,7 @@ from cbir.similarity.attributes import AttributeModel
 from train.cli import run_main
 from train.data.dataset import Dataset, read, read_dataset
 from train.data.embed import embed_dataset, read_photos
-from train.data.split import check_pairs, near_duplicate_groups, split_by_group
+from train.data.split import check_labels, check_pairs, near_duplicate_groups, split_by_group
 from train.evaluate import evaluate
 from train.evaluation.familiarity import not_clothes_features
 from train.evaluation.markdown import tables
@@ -41,7 +41,7 @@ from train.fit import fit_methods
 from train.fit.color_network import tune_color_network
 from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
-from train.hub.upload import check_access, check_licence
+from train.hub.upload import check_licence, check_upload, owned_by_manifest
 from train.publish import print_published, publish
 
 # Of the train photos' groups of near duplicates: kept from the color network, for methods on pairs and temperatures.
@@ -95,7 +95,8 @@ def train(config: Config) -> Bundle:
         The bundle, with the report of `train.evaluate.evaluate`.
 
     Raises:
-        CbirError: the data, the weights or the output folder are not as expected.
+        CbirError: the data, the weights, the output folder or the repository are not as expected; told before the work
+            as far as that can be known.
     """
     if not 0 < config.test_share < 1:
         raise CbirError(f"expected a test share between 0 and 1, got {config.test_share}")
@@ -104,22 +105,28 @@ def train(config: Config) -> Bundle:
             "expected --tune-color or --seeds, got both: a color network is not tuned for each fresh split; train with "
             "other values of --seed, then evaluate these bundles together by train.evaluate --others"
         )
+    if (lowest := min([config.seed, *config.seeds])) < 0:
+        raise CbirError(f"expected seeds from 0, got {lowest}")
+    # Whatever can be wrong, before hours of work rather than after.
+    check_out(config.out)
     if config.push:
-        check_access(config.push)  # before hours of work rather than after
+        check_upload(config.push, "model", owned_by_manifest(FORMAT))
     embedded = read_info(Path(config.data)) if is_embedded(Path(config.data)) else None
     if embedded and config.tune_color:
         raise CbirError("expected photos to tune a color network on, got embedded ones: leave --tune-color out")
-    reading = None if embedded else read(config.data, config.revision)
-    licence = config.licence or (reading.licence if reading else None)
-    if config.push:
-        check_licence(licence, config.public)
-    more = read_dataset(config.also_fit) if config.also_fit else None
     backbone = load_backbone(config.backbone or (embedded.backbone.name if embedded else BACKBONE), config.weights)
     if embedded and embedded.backbone.fingerprint != backbone.fingerprint:
         raise CbirError(
             f"expected photos embedded by {backbone.name} with these weights, got {config.data}, which "
             f"{embedded.backbone.name} embedded: give the same --weights, and no color network"
         )
+    reading = None if embedded else read(config.data, config.revision)
+    licence = config.licence or (reading.licence if reading else None)
+    if config.push:
+        check_licence(licence, config.public)
+    more = read_dataset(config.also_fit) if config.also_fit else None
+    if reading is not None:
+        _check_labels(reading.dataset, more)
 
     gallery, unreadable = embed_dataset(reading.dataset, backbone) if reading else read_gallery(Path(config.data))
     report_unreadable(unreadable, config.data)
@@ -183,6 +190,14 @@ def train(config: Config) -> Bundle:
     bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
     save_bundle(bundle, config.out)
     return bundle
+
+
+def _check_labels(dataset: Dataset, more: Dataset | None) -> None:
+    labels = {name: np.array(dataset[name][:], dtype=str) for name in LABELS}
+    check_pairs(labels, np.ones(len(dataset), bool), "photos")
+    if more is not None:
+        labels = {name: np.concatenate([labels[name], np.array(more[name][:], dtype=str)]) for name in LABELS}
+    check_labels(labels)
 
 
 def _tune_color(

@@ -73,7 +73,8 @@ def test_pictures_become_public_only_under_a_licence_that_somebody_stated(hub, s
         main(["--bundle", str(saved), "--to", REPO, "--public"])
     with pytest.raises(HubError, match="nobody stated their licence"):
         prepare_data.main(["--data", str(photos), "--push", "user/toy", "--public"])
-    monkeypatch.setattr("train.run.load_backbone", lambda *_: pytest.fail("this was to be told before the work"))
+    monkeypatch.setattr("train.run.load_backbone", lambda *_: ToyBackbone())
+    monkeypatch.setattr("train.run.embed_dataset", lambda *_: pytest.fail("this was to be told before the work"))
     with pytest.raises(HubError, match="nobody stated their licence"):
         run.main(["--data", str(photos), "--out", str(tmp_path / "bundle"), "--push", REPO, "--public"])
     assert hub.repos == {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cbir.bundle import COLOR_NETWORK, MANIFEST, load_bundle
-from cbir.errors import CbirError, DataError
+from cbir.errors import BackboneError, BundleError, CbirError, DataError, HubError
 from cbir.features.color_network import ColorNetwork
 from cbir.images import load_image
 from cbir.own_photos import index_folder
@@ -15,6 +15,7 @@ from cbir.report import Report
 from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES
 from tests.conftest import TOY_COLORS, ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
+from tests.hub_server import TOKEN, Repo
 from train import evaluate, run
 from train.evaluation.markdown import provenance
 from train.evaluation.not_clothes import KINDS
@@ -186,3 +187,75 @@ def test_a_color_network_is_not_tuned_for_fresh_splits(backbone, recorder, tmp_p
 def test_a_test_share_outside_0_to_1_is_refused(backbone, tmp_path, share):
     with pytest.raises(CbirError, match="test share between 0 and 1"):
         run.main(["--data", "x", "--out", str(tmp_path / "out"), "--test-share", share])
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Embedding would take hours."""
+    monkeypatch.setattr("train.run.embed_dataset", lambda *args: pytest.fail("it began to embed"))
+
+
+def test_a_folder_that_holds_something_else_is_told_before_the_work(backbone, no_work, tmp_path):
+    data, out = write_toy_photos(tmp_path / "photos"), tmp_path / "precious"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(BundleError, match="precious exists and is not a bundle"):
+        run.main(["--data", str(data), "--out", str(out)])
+    with pytest.raises(CbirError, match=r"thesis\.txt is not a folder"):
+        run.main(["--data", str(data), "--out", str(out / "thesis.txt" / "bundle")])
+    with pytest.raises(BundleError, match=r"thesis\.txt exists and is not a bundle"):
+        run.main(["--data", str(data), "--out", str(out / "thesis.txt")])
+    assert (out / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("repo", "token", "message"),
+    [
+        ("not a name", TOKEN, "expected a repository as user/repo"),
+        ("user/photos", TOKEN, r"user/photos on the Hub holds something else \(cat.jpg\)"),
+        ("somebody/bundle", TOKEN, "the token is of user, who may write to user, not to somebody"),
+        ("user/bundle", "hf_wrong", "log in"),
+    ],
+)
+def test_a_repository_that_cannot_be_written_is_told_before_the_work(
+    backbone, no_work, tmp_path, hub_server, monkeypatch, repo, token, message
+):
+    hub_server.repos["models", "user/photos"] = Repo(private=True)
+    hub_server.repos["models", "user/photos"].commit({"cat.jpg": b"meow"})
+    monkeypatch.setenv("HF_TOKEN", token)
+    data = write_toy_photos(tmp_path / "photos")
+    with pytest.raises(HubError, match=message):
+        run.main(["--data", str(data), "--out", str(tmp_path / "out"), "--push", repo])
+    assert hub_server.changes() == []
+
+
+def test_weights_that_are_not_there_are_told_before_the_photos_are_read(monkeypatch, tmp_path):
+    monkeypatch.setattr("train.run.read", lambda *args: pytest.fail("it began to read photos"))
+    command = ["--data", "x", "--out", str(tmp_path / "out"), "--backbone", "efficientnet-lite0"]
+    with pytest.raises(BackboneError, match=r"gone\.safetensors not found"):
+        run.main([*command, "--weights", str(tmp_path / "gone.safetensors")])
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"red_shirt": 9}, "at least two classes of type, and two photos of one of these, got 9"),
+        ({"red_shirt": 9, "blue_pants": 1}, "two classes with two photos each, got 10 \\(pants 1, shirt 9\\)"),
+        ({"red_shirt": 2, "blue_pants": 2}, "expected at least six photos of a known type"),
+        ({"shirt": 9, "pants": 9}, "two classes of color, and two photos of one of these, got 0 with a known color"),
+        ({"": 9}, "got 0 with a known type"),
+    ],
+)
+def test_photos_without_enough_labels_are_told_before_the_work(backbone, no_work, tmp_path, files, message):
+    for folder, n in files.items():
+        (tmp_path / "photos" / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(n):
+            (tmp_path / "photos" / folder / f"{number}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=message):
+        run.main(["--data", str(tmp_path / "photos"), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_seed_below_0_is_told_before_the_work(backbone, no_work, tmp_path):
+    with pytest.raises(CbirError, match="expected seeds from 0, got -1"):
+        run.main(["--data", "x", "--out", str(tmp_path / "out"), "--seed", "-1"])

@@ -61,6 +61,23 @@ def check_pairs(labels: Mapping[str, np.ndarray], rows: np.ndarray, photos: str)
             )
 
 
+def check_labels(labels: Mapping[str, np.ndarray]) -> None:
+    """Checks, before any photo is read, that pairs can be made of test photos and of others: see `check_pairs`.
+
+    Raises:
+        DataError: however the photos are divided, one side lacks pairs.
+    """
+    for name in LABELS:
+        column = labels[name]
+        classes, counts = np.unique(column[column != ""], return_counts=True)
+        if len(classes) < 2 or counts.sum() < 6 or counts.max() < 2 or (len(classes) == 2 and counts.min() < 2):
+            found = ", ".join(f"{one} {n}" for one, n in zip(classes, counts, strict=True)) or "none"
+            raise DataError(
+                f"expected at least six photos of a known {name}, of at least two classes with two photos each, got "
+                f"{counts.sum()} ({found}): name folders by color and type, or add a table of labels (docs/photos.md)"
+            )
+
+
 def sample_pairs(labels: np.ndarray, count: int, seed: int) -> Pairs:
     """Samples labelled pairs, half of them positive.
 

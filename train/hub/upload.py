@@ -99,7 +99,7 @@ def check_access(repo: str) -> None:
     """Checks, before any long work, that an upload can start: the name, the token, the Hub.
 
     Raises:
-        HubError: the name is not `user/repo`, or there is no valid token.
+        HubError: the name is not `user/repo`, or there is no token that may write there.
         HubUnreachableError: the Hub does not answer.
     """
     from huggingface_hub import HfApi, get_token
@@ -110,7 +110,12 @@ def check_access(repo: str) -> None:
     if not get_token():
         raise HubError("publishing needs a token with write access: log in with `hf auth login`, or set HF_TOKEN")
     hub.check_reachable()
-    hub.translate_errors(lambda: HfApi(endpoint=hub.endpoint()).whoami(), repo)
+    who = hub.translate_errors(lambda: HfApi(endpoint=hub.endpoint()).whoami(), repo)
+    if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        raise HubError("publishing needs a token with write access, but this one may only read: make another")
+    namespaces = [who["name"], *(one["name"] for one in who.get("orgs", []))]
+    if (namespace := repo.partition("/")[0]) not in namespaces:
+        raise HubError(f"the token is of {who['name']}, who may write to {', '.join(namespaces)}, not to {namespace}")
 
 
 def check_licence(licence: str | None, public: bool) -> None:
@@ -141,27 +146,63 @@ def owned_by_manifest(format: str) -> Owned:
     return owned
 
 
-def _changes(what: Upload) -> _Changes:
-    """Compares files with what the repository holds. Errors as in `upload`."""
+def check_upload(repo: str, kind: str, owned: Owned) -> None:
+    """Checks, before any long work, that an upload can start and that the repository may be written.
+
+    Raises:
+        HubError, HubUnreachableError: as `check_access`; or the repository holds something else.
+    """
+    check_access(repo)
+    _remote(Upload(repo, kind, {}, owned, ""))
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A repository as it is now.
+
+    Attributes:
+        head: its commit.
+        files: by name, as the Hub's client describes them.
+        ours: names that an earlier upload of this kind wrote.
+        read: gives the content of one of them.
+    """
+
+    head: str
+    files: dict[str, Any]
+    ours: set[str]
+    read: Callable[[str], bytes]
+
+
+def _remote(what: Upload) -> _Remote | None:
+    """The repository; None where it is to be created. Errors as in `upload`."""
     hub.check_reachable()
     info = hub.translate_errors(lambda: _repo_info(what), what.repo)
     if info is None:
-        return _Changes(None, dict(what.files), [])
-    remote = {file.rfilename: file for file in info.siblings}
+        return None
+    files = {file.rfilename: file for file in info.siblings}
 
     def read(name: str) -> bytes:
         return hub.download(what.repo, [name], info.sha, what.kind)[0].read_bytes()
 
-    ours = set() if set(remote) <= NEUTRAL else what.owned(set(remote), read)
+    ours = set() if set(files) <= NEUTRAL else what.owned(set(files), read)
     if ours is None:
-        others = ", ".join(sorted(set(remote) - NEUTRAL)[:4])
+        others = ", ".join(sorted(set(files) - NEUTRAL)[:4])
         raise HubError(f"{what.repo} on the Hub holds something else ({others}): give the name of a new repository")
+    return _Remote(info.sha, files, ours, read)
+
+
+def _changes(what: Upload) -> _Changes:
+    """Compares files with what the repository holds. Errors as in `upload`."""
+    found = _remote(what)
+    if found is None:
+        return _Changes(None, dict(what.files), [])
+    remote = found.files
     # A Space's README holds the settings by which the Hub builds it.
-    is_kept = what.kind != "space" and CARD in remote and _is_by_hand(read(CARD))
+    is_kept = what.kind != "space" and CARD in remote and _is_by_hand(found.read(CARD))
     wanted = {name: content for name, content in what.files.items() if not (is_kept and name == CARD)}
     send = {name: c for name, c in wanted.items() if name not in remote or not _is_equal(c, remote[name])}
-    delete = sorted((ours & set(remote)) - set(what.files) - NEUTRAL)
-    return _Changes(info.sha, send, delete, len(wanted) - len(send), is_kept)
+    delete = sorted((found.ours & set(remote)) - set(what.files) - NEUTRAL)
+    return _Changes(found.head, send, delete, len(wanted) - len(send), is_kept)
 
 
 def _described(what: Upload, changes: _Changes, note: str | None) -> str:
