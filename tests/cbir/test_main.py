@@ -57,6 +57,17 @@ def test_a_file_is_written_by_its_ending(retriever, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
 
 
+def test_words_and_a_color_search_alone_and_beside_an_item(capsys):
+    assert main(["search", "--words", "green shirt", "--k", "3", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["query"], row["color"], row["type"]) for row in rows] == [("green shirt", "green", "shirt")] * 3
+    assert main(["search", "--id", "red_pants/red_pants_00.jpg", "--color", "#2e7d32", "--k", "3", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["match"], row["color"], row["type"]) for row in rows] == [("type", "green", "pants")] * 3
+    assert main(["search", "--words", "green shirt", "--k", "1"]) == 0
+    assert capsys.readouterr().out.endswith("green shirt\n")
+
+
 def test_what_shows_no_clothes_gets_no_confident_match(tmp_path, capsys):
     from PIL import Image
 
@@ -87,6 +98,8 @@ def test_photos_are_labelled_into_a_table(tmp_path, capsys):
         ([], "at least one photo or id"),
         (["nowhere.jpg"], "nowhere.jpg"),
         (["--id", "nobody"], "unknown id"),
+        (["--words", "pink skirt"], "got 'skirt'"),
+        (["--color", "reddish"], "expected one color"),
         (["--id", "x", "--k", "0"], "at least 1"),
         (["--id", "x", "--method", "magic"], "unknown method"),
         (["--id", "x", "--bundle", "/no/such/place"], "/no/such/place"),
