@@ -5,7 +5,8 @@
     features.safetensors  embedding (g, d), color (g, c) and, of a color network, learned (g, l), float16, in the same
                           order
     color_network.onnx    the color network; absent where there is none
-    models.safetensors    the arrays of what was fitted: attributes/..., <method>/..., familiarity/..., map/...
+    models.safetensors    the arrays of what was fitted: attributes/..., likeness/..., <method>/...,
+                          familiarity/..., map/...
     <method>.<task>.onnx  the forests
     report.json           how good the methods are (train.evaluate); may be absent
 
@@ -43,18 +44,19 @@ from cbir.features.color_network import ColorNetwork
 from cbir.files import check_writable, recover, replacing
 from cbir.gallery import Gallery
 from cbir.graphs import open_forest
-from cbir.labels import LABELS, POOLED, TASKS
+from cbir.labels import LABELS, TASKS
 from cbir.map import GalleryMap
 from cbir.photos import Remark
 from cbir.report import Report
 from cbir.report_tables import report_tables
 from cbir.similarity import SIMILARITIES, Models, Similarity
 from cbir.similarity.attributes import AttributeModel
+from cbir.similarity.likeness import Likeness
 from cbir.storage import Flat, build, flatten
 from cbir.version import __version__
 
 FORMAT = "apparel-cbir-bundle"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 EMBEDDED = Path(__file__).resolve().parent.parent / "samples" / "bundle"
 MANIFEST = "manifest.json"
 GALLERY = "gallery.parquet"
@@ -69,7 +71,8 @@ _LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetens
 # Parts of a bundle that are stored as they are annotated: name in the files -> type.
 _PARTS: dict[str, type] = {
     "attributes": AttributeModel,
-    **{m.name: m.model_type for m in SIMILARITIES.values() if m.model_type not in (None, AttributeModel)},
+    "likeness": Likeness,
+    **{m.name: m.model_type for m in SIMILARITIES.values() if m.is_on_pairs and m.model_type},
     "familiarity": Familiarity,
     "map": GalleryMap,
 }
@@ -289,10 +292,7 @@ def check_out(folder: Path) -> None:
 
 
 def _write(bundle: Bundle, folder: Path) -> None:
-    parts = {
-        name: flatten(part, None if isinstance(part, AttributeModel) else AttributeModel)
-        for name, part in _parts(bundle).items()
-    }
+    parts = {name: flatten(part) for name, part in _parts(bundle).items()}
     _write_files(bundle, parts, folder)
     made = replace(bundle.manifest, created=bundle.manifest.created or _now(), version=__version__)
     contents = _Contents(
@@ -367,7 +367,11 @@ def _load(folder: Path, repo: str | None = None) -> Bundle:
         _check_features(contents.color_descriptor, made, gallery, color_network)
         bundle = Bundle(
             gallery,
-            Models(parts.pop("attributes", None), {m: parts.pop(m) for m in SIMILARITIES if m in parts}),
+            Models(
+                parts.pop("attributes", None),
+                parts.pop("likeness", None),
+                {m: parts.pop(m) for m in SIMILARITIES if m in parts},
+            ),
             made,
             **parts,
             report=report,
@@ -472,7 +476,8 @@ def _is_replaceable(folder: Path) -> bool:
 
 def _parts(bundle: Bundle) -> dict[str, object]:
     """The parts that are there, by their name in `_PARTS`."""
-    parts = {"attributes": bundle.attributes, **bundle.models.by_method}
+    models = bundle.models
+    parts = {"attributes": models.attributes, "likeness": models.likeness, **models.by_method}
     parts |= {"familiarity": bundle.familiarity, "map": bundle.map}
     return {name: part for name, part in parts.items() if part is not None}
 
@@ -663,16 +668,10 @@ def _read_parts(folder: Path, contents: _Contents) -> dict[str, Any]:
     if unknown := sorted(set(contents.parts) - set(_PARTS)):
         raise BundleError(f"it holds the unknown part {unknown[0][:200]!r}: update the software")
     parts: dict[str, Any] = {}
-    for name, part_type in _PARTS.items():  # the attribute model first: others hold it
+    for name, part_type in _PARTS.items():
         if name in contents.parts:
             try:
-                parts[name] = build(
-                    part_type,
-                    contents.parts[name],
-                    array=partial(array, name),
-                    graph=partial(graph, name),
-                    shared=parts.get("attributes"),
-                )
+                parts[name] = build(part_type, contents.parts[name], partial(array, name), partial(graph, name))
             except ValueError as error:
                 raise BundleError(f"its part {name} is damaged ({error}): build it again") from error
     if others := sorted(set(arrays) - used):
@@ -701,12 +700,12 @@ def _check_that_it_scores(bundle: Bundle) -> None:
     features = bundle.gallery.features.take(sorted({0, len(bundle.gallery) // 2, len(bundle.gallery) - 1}))
     n = len(features)
     checks: dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]] = {
-        f"method {method.name}, {task.name if task else POOLED}": (
+        f"method {method.name}, {task.name}": (
             (n, n),
             partial(method.score, features, features, bundle.models.of(method), task),
         )
         for method in bundle.methods
-        for task in (*TASKS.values(), None)
+        for task in TASKS.values()
     }
     if bundle.familiarity is not None:
         checks["familiarity"] = (n,), partial(bundle.familiarity.score, features)

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from cbir.labels import LABELS
+from cbir.labels import LABELS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
 from cbir.search import Query, QueryLabels, Retriever, SearchResult
 
@@ -95,7 +95,7 @@ def compare(retriever: Retriever, query: Query, options: SearchOptions = DEFAULT
     for method in retriever.methods:
         weight = options.weight if method.is_learned else None
         result = retriever.rank(query, replace(options, method=method.name, weight=weight))
-        by_method[method.name] = _judged(result, labels, judged_by)
+        by_method[method.name] = _judged(result, labels, options.scored_task)
     ids = {name: [match.id for match in matches.result.matches] for name, matches in by_method.items()}
     agreements = [
         Agreement((a, b), overlap(ids[a], ids[b]), rank_biased_overlap(ids[a], ids[b]))
@@ -139,12 +139,12 @@ def rank_biased_overlap(left: Sequence[str], right: Sequence[str], persistence: 
     return (1 - p) / p * (seen + assumed) + at_end * p**n
 
 
-def _judged(result: SearchResult, labels: QueryLabels, judged_by: Sequence[str]) -> MethodMatches:
+def _judged(result: SearchResult, labels: QueryLabels, task: Task) -> MethodMatches:
     """Which matches agree with the query."""
-    is_judged = np.array([all(match.labels[name] for name in judged_by) for match in result.matches], bool)
-    if not is_judged.any() or any((labels.values[name] == "").any() for name in judged_by):
+    is_judged = np.array([all(match.labels[name] for name in task.labels) for match in result.matches], bool)
+    if not is_judged.any() or any((labels.values[name] == "").any() for name in task.labels):
         return MethodMatches(result, None, 0, [False] * len(result.matches))
-    found = {name: np.array([match.labels[name] for match in result.matches]) for name in judged_by}
-    agrees = np.logical_and.reduce([labels.values[name][:, None] == found[name][None] for name in judged_by])  # (q, k)
+    found = {name: np.array([match.labels[name] for match in result.matches]) for name in task.labels}
+    agrees = task.relevance(labels.values, found)  # (q, k)
     precision = float(agrees[:, is_judged].mean())
-    return MethodMatches(result, precision, int(is_judged.sum()), agrees.all(axis=0).tolist())
+    return MethodMatches(result, precision, int(is_judged.sum()), np.all(agrees, axis=0).tolist())

@@ -3,7 +3,6 @@
 Legend: h x w regions of a photo.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,13 +10,15 @@ import numpy as np
 from PIL import Image
 
 from cbir.errors import BackboneError, CbirError
-from cbir.features import NEAR_DUPLICATE
+from cbir.features import Features, unit
 from cbir.features.backbone import Box
 from cbir.images import load_image
-from cbir.labels import LABELS
+from cbir.labels import LABELS, TASKS
 from cbir.search import Crop, Photo, Retriever
+from cbir.similarity.codes import lengths
+from cbir.similarity.likeness import Likeness, LikenessTerms, match_figures
 
-EXACT_WITHIN = 0.02  # of the cosine: half precision, and the JPEG of a thumbnail
+EXACT_WITHIN = 0.05  # of the likeness: half precision, and the JPEG of a thumbnail
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,18 @@ class Evidence:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """What the regions of a photo add to the cosine.
+    """What the regions of a photo add to the likeness that ranks: its cosine, before it is cut off at 0.
 
     Attributes:
-        values: (h, w) float32; negative where a region makes the photos less alike.
+        values: (h, w) float32, by form and texture, compared with the photos that the likeness was fitted on; negative
+            where a region makes the photos less alike.
+        color: what the colors of the whole photo add; values and this sum to the likeness.
         box: the part of the photo that they cover: left, top, right, bottom as fractions of its size.
         image: the photo, RGB.
     """
 
     values: np.ndarray
+    color: float
     box: Box
     image: Image.Image
 
@@ -63,7 +67,7 @@ class Explanation:
         is_same_picture: likewise.
         query_map: of the query's photo; None where the backbone has no feature map.
         item_map: of the item's thumbnail, the only picture of it that a bundle holds; None as for `query_map`.
-        is_exact: whether the regions of each map sum to the likeness, up to `EXACT_WITHIN`; else they are a linear
+        is_exact: whether each map sums to the likeness, up to `EXACT_WITHIN`; else its regions are a linear
             approximation.
     """
 
@@ -108,31 +112,39 @@ def explain(
     else:
         picture = retriever.reader.picture(image, crop)
         query = retriever.reader.features(retriever, image, crop)
+    models = retriever.bundle.models
+    method, model = models.telling, models.of(models.telling)
+    figures = match_figures(method.encode(query, model), method.encode(item, model), model, TASKS["both"])
+    likeness, is_same_picture = float(figures.likeness[0]), bool(figures.is_same_picture[0])
     evidence = {}
-    if (attributes := retriever.bundle.attributes) is not None:
-        of_query, of_item = (attributes.posteriors(features) for features in (query, item))
+    if models.attributes is not None:
+        of_query, of_item = (models.attributes.posteriors(features) for features in (query, item))
         for name in LABELS:
-            evidence[name] = _evidence(attributes.classes(name), of_query[name][0], of_item[name][0])
-    q, x = query.embedding[0], item.embedding[0]
-    lengths = float(np.linalg.norm(q) * np.linalg.norm(x)) or 1.0
-    likeness = float(q @ x) / lengths
-    is_same = likeness >= NEAR_DUPLICATE
-    if is_same:  # whatever may be doubtful of it
-        evidence = {label: replace(one, agreement=1.0) for label, one in evidence.items()}
-    probability = math.prod(one.agreement for one in evidence.values()) if evidence else None
-    shown = evidence, probability, min(max(likeness, 0.0), 1.0), is_same
+            evidence[name] = _evidence(models.attributes.classes(name), of_query[name][0], of_item[name][0])
+            if is_same_picture:  # whatever may be doubtful of it
+                evidence[name] = replace(evidence[name], agreement=1.0)
+    probability = None if np.isnan(figures.probability[0]) else float(figures.probability[0])
+    shown = evidence, probability, likeness, is_same_picture
     try:
-        query_map = _heat_map(retriever, picture, x / lengths)
-        item_map = _heat_map(retriever, load_image(gallery.thumbnails[gallery.row(item_id)]), q / lengths)
+        query_map = _heat_map(retriever, picture, _terms(query, item, models.likeness))
+        thumbnail = load_image(gallery.thumbnails[gallery.row(item_id)])
+        item_map = _heat_map(retriever, thumbnail, _terms(item, query, models.likeness))
     except BackboneError:  # has no feature map
         return Explanation(*shown, None, None, False)
-    is_exact = all(abs(float(heat.values.sum()) - likeness) <= EXACT_WITHIN for heat in (query_map, item_map))
-    return Explanation(*shown, query_map, item_map, is_exact)
+    sums = [max(float(heat.values.sum()) + heat.color, 0) for heat in (query_map, item_map)]
+    return Explanation(*shown, query_map, item_map, all(abs(found - likeness) <= EXACT_WITHIN for found in sums))
 
 
-def _heat_map(retriever: Retriever, image: Image.Image, direction: np.ndarray) -> HeatMap:
-    values, box = retriever.reader.contributions(retriever, image, direction)
-    return HeatMap(values, box, image)
+def _terms(photo: Features, other: Features, likeness: Likeness | None) -> LikenessTerms:
+    if likeness is not None:
+        return likeness.terms(photo, other)
+    direction = unit(other.embedding)[0] / lengths(photo.embedding)
+    return LikenessTerms(direction, 0.0, 0.0)
+
+
+def _heat_map(retriever: Retriever, image: Image.Image, terms: LikenessTerms) -> HeatMap:
+    values, box = retriever.reader.contributions(retriever, image, terms.direction)
+    return HeatMap(values + np.float32(terms.constant / values.size), terms.color, box, image)
 
 
 def _evidence(classes: Sequence[str], of_query: np.ndarray, of_item: np.ndarray) -> Evidence:

@@ -19,11 +19,13 @@ class Task:
         name: what `--match` and the endpoints take.
         title: what people read.
         labels: the label columns that must agree.
+        is_blind: whether any one of them is enough: methods are then asked for the score that is not told the task.
     """
 
     name: str
     title: str
     labels: tuple[str, ...]
+    is_blind: bool = False
 
     def relevance(
         self,
@@ -44,8 +46,21 @@ class Task:
         agree = [
             (queries[name][rows][:, None] == gallery[name][None]) & (gallery[name] != "")[None] for name in self.labels
         ]
-        return np.logical_and.reduce(agree)
+        return (np.logical_or if self.is_blind else np.logical_and).reduce(agree)
 
+    def probability(self, agreement: Mapping[str, np.ndarray]) -> np.ndarray:
+        """How probable it is that an item is relevant, from the probability that each label agrees.
+
+        Labels are close to independent given the photos.
+        """
+        by_label = [agreement[name] for name in self.labels]
+        if self.is_blind:
+            return 1 - np.multiply.reduce([1 - probability for probability in by_label])
+        return np.multiply.reduce(by_label)
+
+
+# The task that methods are not told, and the column of figures of the pairs of both labels at once, as published.
+BLIND = "any"
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -53,8 +68,7 @@ TASKS: dict[str, Task] = {
         Task("type", "Same type", ("type",)),
         Task("color", "Same color", ("color",)),
         Task("both", "Same type and color", ("type", "color")),
+        Task(BLIND, "Same type or color", ("type", "color"), is_blind=True),
     )
 }
-
-# The key of what was fitted or evaluated on the pairs of all tasks at once, as published: it is not told which task.
-POOLED = "pooled"
+RETRIEVAL_TASKS = tuple(name for name, task in TASKS.items() if not task.is_blind)  # what rankings are evaluated by

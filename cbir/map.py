@@ -37,4 +37,4 @@ class GalleryMap:
 
 def log_posteriors(features: Features, attributes: AttributeModel) -> np.ndarray:
     """Log-probabilities of all classes, floored: (n, p) float64."""
-    return np.log(encode_posteriors(features, attributes).astype(np.float64) + LEAST_PROBABILITY)
+    return np.log(encode_posteriors(features, attributes)[0].astype(np.float64) + LEAST_PROBABILITY)

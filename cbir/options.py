@@ -94,7 +94,7 @@ class SearchOptions:
         if self.weight is not None:
             if type(self.weight) not in (int, float) or not 0 <= self.weight <= 1:
                 raise CbirError("expected a weight of the color from 0 to 1, got {value!r}", value=self.weight)
-            if len(self.scored_task.labels) == 1:
+            if len(self.scored_task.labels) == 1 or self.scored_task.is_blind:
                 raise CbirError("a weight needs two labels that should match: match both, or give no weight")
 
     @staticmethod

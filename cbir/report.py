@@ -2,7 +2,7 @@
 
 A report is stored as JSON, laid out like the types here. Figures are rounded to 4 digits; one that cannot be measured,
 e.g. the correlation of constant scores, is None, and null in the file. Mappings go by the names of methods
-(`SIMILARITIES`), tasks (`TASKS`), labels (`LABELS`) and columns: `POOLED`, then the labels.
+(`SIMILARITIES`), tasks (`RETRIEVAL_TASKS`), labels (`LABELS`) and columns: `BLIND`, then the labels.
 """
 
 import math
@@ -12,12 +12,12 @@ from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from cbir.errors import BundleError
-from cbir.labels import LABELS, POOLED, TASKS
+from cbir.labels import BLIND, LABELS, RETRIEVAL_TASKS
 from cbir.storage import Keys, Shape, build, flatten
 
 T = TypeVar("T")
-SCHEMA = 2
-COLUMNS = (POOLED, *LABELS)  # of figures of pairs
+SCHEMA = 3
+COLUMNS = (BLIND, *LABELS)  # of figures of pairs
 DIGITS = 4
 
 
@@ -184,7 +184,8 @@ class MethodReport:
 
     Attributes:
         title: what people read.
-        is_learned: whether it was fitted; its scores are then probabilities.
+        is_learned: whether it was fitted; its scores are then from 0 to 1.
+        is_probability: whether its scores are probabilities.
         published: its row of the published table; None where it has none.
         pairs: by column.
         pairs_by: by label.
@@ -197,10 +198,11 @@ class MethodReport:
 
     title: str
     is_learned: bool
+    is_probability: bool
     published: Published | None
     pairs: Annotated[Mapping[str, PairEstimates], Keys(*COLUMNS)]
     pairs_by: Mapping[str, PairGroups]
-    retrieval: Annotated[Mapping[str, RetrievalEstimates], Keys(*TASKS)]
+    retrieval: Annotated[Mapping[str, RetrievalEstimates], Keys(*RETRIEVAL_TASKS)]
     retrieval_by: Mapping[str, QueryGroups]
     histograms: Annotated[Mapping[str, Histogram], Keys(*COLUMNS)]
     precision_recall: Annotated[Mapping[str, Curve], Keys(*COLUMNS)]
@@ -250,8 +252,8 @@ class Protocol:
     n_test: int
     n_groups: int
     n_pairs: Annotated[Mapping[str, int], Keys(*COLUMNS)]
-    n_queries: Annotated[Mapping[str, int], Keys(*TASKS)]
-    n_skipped: Annotated[Mapping[str, int], Keys(*TASKS)]
+    n_queries: Annotated[Mapping[str, int], Keys(*RETRIEVAL_TASKS)]
+    n_skipped: Annotated[Mapping[str, int], Keys(*RETRIEVAL_TASKS)]
     seed: int
     n_replicates: int
     split: str
@@ -277,6 +279,59 @@ class Differences:
 
 
 @dataclass(frozen=True)
+class CopyEstimates:
+    """How high edited copies rank the photo that they were made of.
+
+    Attributes:
+        recall_at_1: share of copies that rank it first.
+        recall_at_10: among the first ten.
+        mrr: mean of 1 / rank.
+    """
+
+    recall_at_1: Estimate
+    recall_at_10: Estimate
+    mrr: Estimate
+
+
+@dataclass(frozen=True)
+class Garments:
+    """Whether a search finds the very garment: see `train.evaluation.garments`.
+
+    Attributes:
+        note: for readers.
+        n_photos: that copies were made of, by every edit.
+        n_searched: photos of the gallery.
+        edits: in words.
+        methods: by method, then by edit, and "mean" over the edits.
+        likeness: by edit, of the likeness alone; None where it was not fitted.
+    """
+
+    note: str
+    n_photos: int
+    n_searched: int
+    edits: tuple[str, ...]
+    methods: Mapping[str, Mapping[str, CopyEstimates]]
+    likeness: Mapping[str, CopyEstimates] | None
+
+
+@dataclass(frozen=True)
+class OrderInClass:
+    """Whether, inside the right class, those come first that agree in more traits: see `train.evaluation.order`.
+
+    Attributes:
+        traits: their names.
+        n_queries: that have an order to find.
+        methods: nDCG of the first ten, by method.
+        likeness: of the likeness alone; None where it was not fitted.
+    """
+
+    traits: tuple[str, ...]
+    n_queries: int
+    methods: Mapping[str, Estimate]
+    likeness: Estimate | None
+
+
+@dataclass(frozen=True)
 class Baselines:
     """What a careless protocol reports, beside a careful one: see `train.evaluation.baselines`.
 
@@ -295,19 +350,21 @@ class Baselines:
 
 @dataclass(frozen=True)
 class MethodSpreads:
-    """How the figures of a method spread: by column, and by task."""
+    """How the figures of a method spread: by column, by task, and R@1 of copies by edit, where they were made."""
 
     pairs: Annotated[Mapping[str, PairSpreads], Keys(*COLUMNS)]
-    retrieval: Annotated[Mapping[str, RetrievalSpreads], Keys(*TASKS)]
+    retrieval: Annotated[Mapping[str, RetrievalSpreads], Keys(*RETRIEVAL_TASKS)]
+    garments: Mapping[str, Spread] | None
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Figures over several seeds; the note says what else they differ in."""
+    """Figures over several seeds; the note says what else they differ in, likeness is R@1 by edit of that alone."""
 
     seeds: tuple[int, ...]
     note: str
     methods: Mapping[str, MethodSpreads]
+    likeness: Mapping[str, Spread] | None
 
 
 @dataclass(frozen=True)
@@ -355,22 +412,20 @@ class Queries:
     """Examples of one method, by task."""
 
     method: str
-    tasks: Annotated[Mapping[str, Examples], Keys(*TASKS)]
+    tasks: Annotated[Mapping[str, Examples], Keys(*RETRIEVAL_TASKS)]
 
 
 @dataclass(frozen=True)
 class Shares:
-    """What a threshold lets pass and holds back.
+    """What a rule lets pass and holds back.
 
     Attributes:
-        threshold: of the score; None where familiarity counts too.
         passes: share of the queries whose best match is shown as confident.
         rejects_right: share of right best matches that are held back.
         rejects_wrong: of wrong ones.
         rejects_not_clothes: of pictures without clothes.
     """
 
-    threshold: float | None
     passes: float | None
     rejects_right: float | None
     rejects_wrong: float | None
@@ -378,12 +433,22 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class ScoreThresholds:
-    """Shares by the rule: a score that 95 % of queries reach; an even chance; an even chance and familiarity."""
+class Confidence:
+    """When the default method's matches for one task are shown as confident, and how right the probability is.
 
-    score_95: Shares
-    score_even: Shares
+    Attributes:
+        by_probability: by the rule that the best match is more probably right than wrong.
+        together: by that and familiarity, as in a search.
+        probability: mean over the first ten matches of all queries.
+        right: share of these that are right.
+        reliability: of these.
+    """
+
+    by_probability: Shares
     together: Shares
+    probability: float | None
+    right: float | None
+    reliability: Reliability
 
 
 @dataclass(frozen=True)
@@ -407,7 +472,7 @@ class FamiliarityReport:
         note: for readers.
         threshold: least familiarity of a photo that may get a confident match.
         accepts_from: the highest threshold that would have accepted enough photos of clothes.
-        least_score: least score of a confident match.
+        least_probability: of a confident match.
         n_test: photos of clothes.
         n_not_clothes: pictures without clothes.
         accepts_clothes: share of the test photos that are familiar.
@@ -415,13 +480,13 @@ class FamiliarityReport:
         kinds: the same by kind of picture.
         unseen_kinds: the same with the threshold set without pictures of that kind.
         histogram: of familiarity.
-        methods: by learned method, then by task.
+        confidence: by task; None where no method tells the probability.
     """
 
     note: str
     threshold: float
     accepts_from: float
-    least_score: float
+    least_probability: float
     n_test: int
     n_not_clothes: int
     accepts_clothes: float
@@ -429,7 +494,7 @@ class FamiliarityReport:
     kinds: Mapping[str, float]
     unseen_kinds: Mapping[str, float]
     histogram: FamiliarityHistogram
-    methods: Mapping[str, Mapping[str, ScoreThresholds]]
+    confidence: Mapping[str, Confidence] | None
 
     def __post_init__(self) -> None:
         """Raises ValueError where no kind of picture was tried."""
@@ -454,7 +519,7 @@ class OutOfDomain:
     queries: str
     gallery: str
     n_photos: int
-    n_queries: Annotated[Mapping[str, int], Keys(*TASKS)]
+    n_queries: Annotated[Mapping[str, int], Keys(*RETRIEVAL_TASKS)]
     n_replicates: int
     familiar: float | None
     methods: Mapping[str, Mapping[str, RetrievalEstimates]]
@@ -472,6 +537,8 @@ class Report:
         methods: in the order to show.
         ceiling: what a perfect score reaches that is not told which label is asked for.
         differences: between methods.
+        garments: None where no copies were made.
+        order: None where no traits are known.
         baselines: what careless protocols report.
         seeds: figures over several seeds; None where only one was evaluated.
         confusion: by label; None where no method tells labels.
@@ -487,6 +554,8 @@ class Report:
     methods: Mapping[str, MethodReport]
     ceiling: PairScores
     differences: Differences
+    garments: Garments | None
+    order: OrderInClass | None
     baselines: Baselines
     seeds: Seeds | None
     confusion: Annotated[Mapping[str, Confusion], Keys(*LABELS)] | None

@@ -6,8 +6,20 @@ Texts carry the key of their translations beside the English; see `Text`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cbir.labels import POOLED, TASKS
-from cbir.report import COLUMNS, Baselines, Estimate, FamiliarityReport, OutOfDomain, Report, Seeds, Spread
+from cbir.labels import BLIND, RETRIEVAL_TASKS, TASKS
+from cbir.report import (
+    COLUMNS,
+    Baselines,
+    Confidence,
+    Estimate,
+    FamiliarityReport,
+    Garments,
+    OrderInClass,
+    OutOfDomain,
+    Report,
+    Seeds,
+    Spread,
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +76,19 @@ class Table:
 def report_tables(report: Report) -> list[Table]:
     """All tables of a report, in the order to show."""
     tables = [_pair_table(report), _retrieval_table(report)]
+    if report.garments:
+        tables += _garments_tables(report, report.garments)
+    if report.order:
+        tables.append(_order_table(report, report.order))
     titles = {name: method.title for name, method in report.methods.items()}
     tables += [out_of_domain_table(part, titles) for part in report.out_of_domain]
     tables.append(_quality_table(report))
     if report.seeds:
-        tables.append(_seeds_table(report, report.seeds))
+        tables += _seeds_tables(report, report.seeds)
     if report.familiarity:
         tables.append(_familiarity_table(report.familiarity))
+        if report.familiarity.confidence:
+            tables.append(_confidence_table(report.familiarity.confidence))
     return [*tables, _baselines_table(report.baselines)]
 
 
@@ -81,7 +99,7 @@ def out_of_domain_table(part: OutOfDomain, titles: Mapping[str, str]) -> Table:
         part: their figures.
         titles: of methods, by name.
     """
-    tasks = [task for task in TASKS if part.n_queries[task]]
+    tasks = [task for task in RETRIEVAL_TASKS if part.n_queries[task]]
     values: dict[str, Cell] = {"n": part.n_photos, "queries": part.queries, "gallery": part.gallery}
     notes = [Text("table.elsewhere.how", "P@10 of {n} photos ({queries}) that search: {gallery}.", values)]
     if part.familiar is not None:
@@ -115,11 +133,12 @@ def pairs_counted(n: int) -> Text:
 
 
 def _column(name: str) -> Text:
-    return Text("table.pooled", "pooled") if name == POOLED else Text(f"match_{name}", TASKS[name].title)
+    return Text("table.pooled", "pooled") if name == BLIND else Text(f"match_{name}", TASKS[name].title)
 
 
 _METHOD = Heading(Text("table.method", "Method"))
 _PUBLISHED = Heading(Text("table.published", "published"))
+_LIKENESS = Text("table.likeness", "Likeness alone")
 _PEARSON = Text("table.pearson", "Pearson")
 _P_AT_10, _MAP = Text("table.p10", "P@10"), Text("table.map", "mAP")
 
@@ -153,7 +172,7 @@ def _retrieval_table(report: Report) -> Table:
         "{n_test} photos search {n_train} others. Precision of the first 10 results (P@10), and mean average "
         "precision (mAP)."
     )
-    tasks = [name for name in TASKS if protocol.n_queries[name]]
+    tasks = [name for name in RETRIEVAL_TASKS if protocol.n_queries[name]]
     return Table(
         Text("table.retrieval", "Are the first ten results right?"),
         (Text("table.retrieval.how", how, {"n_test": protocol.n_test, "n_train": protocol.n_train}),),
@@ -192,39 +211,56 @@ def _quality_table(report: Report) -> Table:
     )
 
 
-def _seeds_table(report: Report, seeds: Seeds) -> Table:
+def _seeds_tables(report: Report, seeds: Seeds) -> list[Table]:
     how = "Mean ± standard deviation over {n} seeds ({seeds}) of Pearson correlation, and of P@10 / mAP."
     values: dict[str, Cell] = {"n": len(seeds.seeds), "seeds": ", ".join(map(str, seeds.seeds))}
     both = Text("table.p10_map", "P@10 / mAP")
-    return Table(
-        Text("table.seeds", "Would other photos give other figures?"),
-        (Text("table.seeds.how", how, values), seeds.note),
-        (
-            _METHOD,
-            *(Heading(_column(column), _PEARSON) for column in COLUMNS),
-            *(Heading(_column(task), both) for task in TASKS),
-        ),
-        tuple(
+    titles = {name: method_title(name, report.methods[name].title) for name in seeds.methods}
+    tables = [
+        Table(
+            Text("table.seeds", "Would other photos give other figures?"),
+            (Text("table.seeds.how", how, values), seeds.note),
             (
-                method_title(name, report.methods[name].title),
-                *(spreads.pairs[column].pearson for column in COLUMNS),
-                *((spreads.retrieval[task].precision_at_10, spreads.retrieval[task].map) for task in TASKS),
+                _METHOD,
+                *(Heading(_column(column), _PEARSON) for column in COLUMNS),
+                *(Heading(_column(task), both) for task in RETRIEVAL_TASKS),
+            ),
+            tuple(
+                (
+                    titles[name],
+                    *(spreads.pairs[column].pearson for column in COLUMNS),
+                    *((spreads.retrieval[t].precision_at_10, spreads.retrieval[t].map) for t in RETRIEVAL_TASKS),
+                )
+                for name, spreads in seeds.methods.items()
+            ),
+        )
+    ]
+    rows = [(titles[name], spreads.garments) for name, spreads in seeds.methods.items() if spreads.garments]
+    if seeds.likeness:
+        rows.insert(1, (_LIKENESS, seeds.likeness))
+    if rows:
+        edits = list(rows[0][1])
+        tables.append(
+            Table(
+                Text("table.seeds_garments", "Would other photos be found as well?"),
+                (Text("table.seeds_garments.how", "R@1 of edited copies, over the same seeds."),),
+                (_METHOD, *(Heading(edit_title(edit)) for edit in edits)),
+                tuple((title, *by_edit.values()) for title, by_edit in rows),
             )
-            for name, spreads in seeds.methods.items()
-        ),
-    )
+        )
+    return tables
 
 
 def _familiarity_table(found: FamiliarityReport) -> Table:
     how = (
         "A photo is unfamiliar where its familiarity is below {threshold}: it gets no confident match. Nor does one "
-        "whose best score, of a method that gives probabilities, is below {score}."
+        "whose best match agrees with a probability below {least}."
     )
     unseen = sum(found.unseen_kinds.values()) / len(found.unseen_kinds)
     n = {"n": found.n_not_clothes}
     return Table(
         Text("table.level", "When does a search say “no confident match”?"),
-        (Text("table.level.how", how, {"threshold": found.threshold, "score": found.least_score}),),
+        (Text("table.level.how", how, {"threshold": found.threshold, "least": found.least_probability}),),
         (Heading(Text("table.pictures", "Pictures")), Heading(Text("table.share_of_them", "Share"))),
         (
             (
@@ -243,12 +279,92 @@ def _familiarity_table(found: FamiliarityReport) -> Table:
     )
 
 
+def _confidence_table(found: Mapping[str, Confidence]) -> Table:
+    how = (
+        "Of the first ten matches by the default method: how probable they are on average, and how many are right. And "
+        "of searches with test photos: how many get a confident match, and how many right and wrong best matches are "
+        "held back, by familiarity and probability together."
+    )
+    heads = {
+        "probability": "Mean probability",
+        "right": "Right",
+        "confident": "Confident",
+        "held_right": "Right ones held back",
+        "held_wrong": "Wrong ones held back",
+        "held_other": "Pictures without clothes held back",
+    }
+    return Table(
+        Text("table.confidence", "Is the probability of a match right?"),
+        (Text("table.confidence.how", how),),
+        (Heading(Text("table.task", "Match")), *(Heading(Text(f"table.{key}", text)) for key, text in heads.items())),
+        tuple(
+            (
+                _column(task),
+                Share(one.probability),
+                Share(one.right),
+                Share(one.together.passes),
+                Share(one.together.rejects_right),
+                Share(one.together.rejects_wrong),
+                Share(one.together.rejects_not_clothes),
+            )
+            for task, one in found.items()
+        ),
+    )
+
+
+def _garments_tables(report: Report, found: Garments) -> list[Table]:
+    how = (
+        "Edited copies of {n} test photos search all {searched} photos. R@1 is the share of copies that rank the photo "
+        "they were made of first, R@10 among the first ten, MRR the mean of 1 / rank; all are means over {edits} edits."
+    )
+    values: dict[str, Cell] = {"n": found.n_photos, "searched": found.n_searched, "edits": len(found.edits)}
+    rows = [(method_title(name, report.methods[name].title), by_edit) for name, by_edit in found.methods.items()]
+    if found.likeness:
+        rows.insert(1, (_LIKENESS, found.likeness))
+    means = [(title, by_edit["mean"]) for title, by_edit in rows]
+    return [
+        Table(
+            Text("table.garments", "Is the very garment found?"),
+            (Text("table.garments.how", how, values), found.note),
+            (_METHOD, *(Heading(text) for text in ("R@1", "R@10", "MRR"))),
+            tuple((title, mean.recall_at_1, mean.recall_at_10, mean.mrr) for title, mean in means),
+        ),
+        Table(
+            Text("table.edits", "After which edits?"),
+            (Text("table.edits.how", "R@1 by edit."),),
+            (_METHOD, *(Heading(edit_title(edit)) for edit in found.edits)),
+            tuple((title, *(by_edit[edit].recall_at_1 for edit in found.edits)) for title, by_edit in rows),
+        ),
+    ]
+
+
+def edit_title(edit: str) -> Text:
+    """What people read of an edit."""
+    return Text(f"table.edit.{edit}", edit)
+
+
+def _order_table(report: Report, found: OrderInClass) -> Table:
+    how = "{n} test photos rank the photos of their type and color. nDCG@10, by how many of these agree: {traits}."
+    values: dict[str, Cell] = {"n": found.n_queries, "traits": ", ".join(found.traits)}
+    rows: list[tuple[Cell, ...]] = [
+        (method_title(name, report.methods[name].title), value) for name, value in found.methods.items()
+    ]
+    if found.likeness:
+        rows.insert(1, (_LIKENESS, found.likeness))
+    return Table(
+        Text("table.order", "Inside a class, are the most alike first?"),
+        (Text("table.order.how", how, values),),
+        (_METHOD, Heading("nDCG@10")),
+        tuple(rows),
+    )
+
+
 def _baselines_table(found: Baselines) -> Table:
-    how = "Pearson correlation, pooled, of models fitted on {n} pairs of raw embeddings, by how they are evaluated."
+    how = "Pearson correlation, pooled, of the task-blind models, by how they are evaluated."
     ways = list(found.n_evaluated)
     return Table(
         Text("table.naive", "How published figures of .72 can come about"),
-        (Text("table.naive.how", how, {"n": found.n_fitted}), found.note),
+        (Text("table.naive.how", how), found.note),
         (
             Heading(Text("table.model", "Model")),
             *(Heading(way, pairs_counted(found.n_evaluated[way])) for way in ways),

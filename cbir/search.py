@@ -24,7 +24,9 @@ from cbir.guesses import UNSURE, Guess, guess_labels
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS, TASKS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
-from cbir.similarity import SIMILARITIES, Similarity
+from cbir.similarity import EVEN_WEIGHT, Similarity
+from cbir.similarity.codes import Codes, take
+from cbir.similarity.likeness import MatchFigures, match_figures
 from cbir.wanted import LEAST_SHARE, Fit, fit_wanted
 from cbir.words import Wanted, read_color, read_words
 
@@ -179,7 +181,7 @@ class Retriever:
         self.gallery = _with_guesses(bundle)
         self.reader = reader or Reader()
         self._backbone = None
-        self._codes: dict[Callable, np.ndarray] = {}
+        self._codes: dict[Callable, Codes] = {}
         if backbone is not None:
             self._backbone = self._check_backbone(backbone)
 
@@ -325,10 +327,10 @@ class Retriever:
         """Scores of all gallery items by the photos of a query: (g,) float32."""
         method = self._method(options)
         model, codes = self.bundle.models.of(method), self._gallery_codes(method)
-        weight = 0.5 if options.weight is None else options.weight
+        weight = EVEN_WEIGHT if options.weight is None else options.weight
         # Photo by photo: then its scores do not depend, not even by rounding, on those beside it.
         by_photo = [
-            method.score_codes(method.encode(query.features.take([i]), model), codes, model, self.task(options), weight)
+            method.compare(method.encode(query.features.take([i]), model), codes, model, self.task(options), weight)
             for i in range(len(query.features))
         ]
         return np.mean(by_photo, axis=0)[0]
@@ -371,8 +373,9 @@ class Retriever:
         if len(query.rows):
             # Photo by photo, as in `scores`.
             by_photo = [self._figures(query.features.take([i]), rows, task) for i in range(len(query.features))]
-            probability, likeness, is_same = (np.array(parts) for parts in zip(*by_photo, strict=True))
-            figures = probability.mean(axis=0), likeness.mean(axis=0), is_same.max(axis=0)
+            probability = np.mean([found.probability for found in by_photo], axis=0)
+            likeness = np.mean([found.likeness for found in by_photo], axis=0)
+            figures = probability, likeness, np.any([found.is_same_picture for found in by_photo], axis=0)
         else:
             figures = unknown if fit is None or fit.type is None else fit.type[rows], unknown, np.zeros(len(rows), bool)
         return [
@@ -392,17 +395,11 @@ class Retriever:
             )
         ]
 
-    def _figures(self, photo: Features, rows: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Probability, nan where it cannot be told, likeness and whether it is the same picture, each (k,)."""
-        model, agreement = self.bundle.attributes, SIMILARITIES["attribute_agreement"]
-        likeness = np.clip(unit(photo.embedding) @ self._gallery_codes(SIMILARITIES["cosine"])[rows].T, 0, 1)[0]
-        is_same = likeness >= NEAR_DUPLICATE
-        probability = np.full(len(rows), np.nan)
-        if model is not None:
-            codes = self._gallery_codes(agreement)[rows]
-            agree = agreement.score_codes(agreement.encode(photo, model), codes, model, task)[0]
-            probability = np.where(is_same, 1, np.clip(agree, 0, 1))
-        return probability, likeness, is_same
+    def _figures(self, photo: Features, rows: np.ndarray, task: Task) -> MatchFigures:
+        """Of the items of some rows, (k,) each."""
+        models = self.bundle.models
+        method, model = models.telling, models.of(models.telling)
+        return match_figures(method.encode(photo, model), take(self._gallery_codes(method), rows), model, task)
 
     def _doubt(self, query: Query, best: Match) -> str:
         """As in `SearchResult`."""
@@ -424,15 +421,16 @@ class Retriever:
 
     def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
         """Places among the rows, best first, of the first k with neither the query's picture nor a better one's."""
-        gallery = self._gallery_codes(SIMILARITIES["cosine"])
+        gallery = self.gallery.features.embedding
         n = len(query.rows)
         seen = np.concatenate([unit(query.features.embedding), np.empty((min(k, len(rows)), gallery.shape[1]))])
         kept = []
         for place, row in enumerate(rows):
             if n == len(seen):
                 break
-            if (seen[:n] @ gallery[row] < NEAR_DUPLICATE).all():
-                seen[n] = gallery[row]
+            direction = unit(gallery[[row]])[0]
+            if (seen[:n] @ direction < NEAR_DUPLICATE).all():
+                seen[n] = direction
                 kept.append(place)
                 n += 1
         return kept
@@ -461,8 +459,7 @@ class Retriever:
             raise UnknownNameError("method", name, methods)
         return methods[name]
 
-    def _gallery_codes(self, method: Similarity) -> np.ndarray:
-        # Methods that encode alike share their codes: they hold the same attribute model.
+    def _gallery_codes(self, method: Similarity) -> Codes:
         if method.encode not in self._codes:
             self._codes[method.encode] = method.encode(self.gallery.features, self.bundle.models.of(method))
         return self._codes[method.encode]

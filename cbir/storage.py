@@ -60,13 +60,8 @@ class Flat:
     json: Any = None
 
 
-def flatten(part: object, shared: type | None = None) -> Flat:
-    """Flattens a part.
-
-    Args:
-        part: a dataclass.
-        shared: fields that hold an object of this type are left out: they are stored elsewhere, once.
-    """
+def flatten(part: object) -> Flat:
+    """Flattens a part, a dataclass."""
     flat = Flat()
 
     def walk(value: Any, place: str) -> Any:  # noqa: ANN401 - whatever a field holds
@@ -78,9 +73,8 @@ def flatten(part: object, shared: type | None = None) -> Flat:
             return None
         if is_dataclass(value):
             named = {f.name: getattr(value, f.name) for f in fields(value)}
-            kept = {name: one for name, one in named.items() if shared is None or not isinstance(one, shared)}
-            walked = {name: walk(one, _below(place, name)) for name, one in kept.items()}
-            return {name: walked[name] for name in kept if not isinstance(kept[name], np.ndarray | bytes)}
+            walked = {name: walk(one, _below(place, name)) for name, one in named.items()}
+            return {name: walked[name] for name in named if not isinstance(named[name], np.ndarray | bytes)}
         if isinstance(value, Mapping):
             return {name: walk(one, _below(place, name)) for name, one in value.items()}
         if isinstance(value, tuple):
@@ -96,7 +90,6 @@ def build(
     json: Any,  # noqa: ANN401 - of a file
     array: Callable[[str], np.ndarray] | None = None,
     graph: Callable[[str], bytes] | None = None,
-    shared: object | None = None,
 ) -> T:
     """Builds a part from what `flatten` gave.
 
@@ -105,7 +98,6 @@ def build(
         json: its JSON. What it lacks takes the default of its field, if there is one.
         array: gives the array of a place.
         graph: gives the graph of a place.
-        shared: the object that fields of its type hold.
 
     Raises:
         ValueError: it is not as annotated; the message says where.
@@ -114,8 +106,6 @@ def build(
 
     def walk(kind: Any, value: Any, place: str) -> Any:  # noqa: ANN401
         kind, *notes = get_args(kind) if get_origin(kind) is Annotated else (kind,)
-        if shared is not None and kind is type(shared):
-            return shared
         if kind is np.ndarray and array is not None:
             return _checked_array(array(place), place)
         if kind is bytes and graph is not None:

@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             also_fit=str(with_seen_colors(args.photos, COLORS_SEEN, Path(folder) / "photos")) if args.photos else None,
             title="Drawn catalogue",
             is_drawn=True,
+            traits=drawn_traits(Path(folder)),
             licence="mit",  # our own drawings, under the licence of the code
         )
         bundle = run.train(config)
@@ -52,6 +53,15 @@ def drawings(folder: Path) -> Path:
 
     out = folder / CATALOGUE.name
     write_catalogue(out)
+    return out
+
+
+def drawn_traits(folder: Path) -> Path:
+    """A file in `folder` that tells how the drawn garments are made."""
+    from samples.drawing.draw import write_traits
+
+    out = folder / "traits.csv"
+    write_traits(out)
     return out
 
 

@@ -12,6 +12,7 @@ import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ from train.evaluation.not_clothes import not_clothes
 from train.fit import fit_methods
 from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
+from train.fit.views import Views, extract_views
 
 if TYPE_CHECKING:
     from cbir.ui.calls import Calls
@@ -155,10 +157,20 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("CBIR_CACHE", str(tmp_path_factory.mktemp("cache")))
     for name in ("CBIR_BUNDLE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    # A training run evaluates itself; few tests are about that.
-    monkeypatch.setattr("train.evaluate.REPLICATES", 50)
-    monkeypatch.setattr("train.evaluation.familiarity.PER_KIND", 2)
-    monkeypatch.setattr("train.evaluation.baselines.TREES", 5)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """Little of what only makes figures better: few tests are about that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.evaluate.REPLICATES", 50)
+        patch.setattr("train.evaluation.familiarity.PER_KIND", 2)
+        patch.setattr("train.evaluation.garments.PHOTOS", 8)
+        patch.setattr("train.fit.views.PHOTOS", 40)
+        patch.setattr("train.fit.pairs.FOREST_TREES", 10)
+        for module in ("train.fit", "train.evaluation.baselines"):
+            patch.setattr(f"{module}.FIT_PAIRS", 2_000)
+        yield
 
 
 @pytest.fixture
@@ -167,20 +179,32 @@ def toy_backbone() -> ToyBackbone:
 
 
 @pytest.fixture(scope="session")
-def toy_bundle() -> Bundle:
-    """A bundle over 108 toy photos with every method fitted."""
+def toy_gallery() -> Gallery:
+    """108 toy photos, a quarter of them for tests."""
     rows = [(c, t, n) for c in TOY_COLORS for t in TOY_SHAPES for n in range(12)]
     images = [toy_photo(*row) for row in rows]
-    gallery = Gallery(
+    return Gallery(
         ids=np.array([f"{c}_{t}/{n}.png" for c, t, n in rows]),
         labels={"color": np.array([c for c, _, _ in rows]), "type": np.array([t for _, t, _ in rows])},
         features=extract(images, ToyBackbone()),
         thumbnails=[_jpeg(image) for image in images],
         splits=np.array(["test" if n % 4 == 0 else "train" for _, _, n in rows]),
     )
-    train = gallery.splits == "train"
-    models = fit_methods(gallery.features.take(train), {k: v[train] for k, v in gallery.labels.items()}, seed=0)
-    manifest = Manifest("Toy photos", ToyBackbone().describe(), DatasetInfo("toy", len(rows), is_drawn=True), seed=0)
+
+
+@pytest.fixture(scope="session")
+def toy_views(toy_gallery: Gallery) -> Views:
+    """Views of its train photos."""
+    return extract_views(list(compress(toy_gallery.thumbnails, toy_gallery.splits == "train")), ToyBackbone(), seed=0)
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(toy_gallery: Gallery, toy_views: Views) -> Bundle:
+    """A bundle over these photos with every method fitted."""
+    gallery, train = toy_gallery, toy_gallery.splits == "train"
+    labels = {name: column[train] for name, column in gallery.labels.items()}
+    models = fit_methods(gallery.features.take(train), labels, toy_views, seed=0)
+    manifest = Manifest("Toy photos", ToyBackbone().describe(), DatasetInfo("toy", len(gallery), is_drawn=True), seed=0)
     pictures = {
         use: {kind: extract(images, ToyBackbone()) for kind, images in not_clothes(2, seed).items()}
         for seed, use in enumerate(("fit", "evaluate"))
@@ -189,7 +213,7 @@ def toy_bundle() -> Bundle:
     fit_on = gallery.features.take(train)
     familiarity, gallery_map = fit_familiarity(fit_on, others, seed=0), fit_map(fit_on, models.attributes)
     bundle = Bundle(gallery, models, manifest, familiarity, gallery_map)
-    return dataclasses.replace(bundle, report=evaluate(bundle, pictures, replicates=50))
+    return dataclasses.replace(bundle, report=evaluate(bundle, ToyBackbone(), pictures))
 
 
 @pytest.fixture(scope="session")

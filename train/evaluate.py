@@ -16,7 +16,8 @@ of PHOTOS, indexed as `python app.py --photos` does. COLORS.csv gives the colors
 
 guesses the labels of these photos instead, and says how often that is right.
 
-With --save, the bundle keeps the new figures in its report.
+With --save, the bundle keeps the new figures in its report. With --stored, nothing is evaluated: the report that the
+bundle holds is printed and written.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from pathlib import Path
 from cbir.bundle import EMBEDDED, Bundle, load_bundle, load_bundle_backbone, save_bundle
 from cbir.errors import BundleError
 from cbir.features import Features
+from cbir.features.backbone import Backbone
 from cbir.files import replacing
 from cbir.own_photos import index_folder
 from cbir.report import Report, rounded
@@ -35,8 +37,10 @@ from cbir.report_tables import out_of_domain_table
 from cbir.similarity import SIMILARITIES
 from train.cli import run_main, write_section
 from train.evaluation.familiarity import not_clothes_features
+from train.evaluation.garments import extract_copies
 from train.evaluation.guesses import guesses_section
-from train.evaluation.markdown import evaluation_section, table, tables
+from train.evaluation.markdown import evaluation_section, summary_section, table, tables
+from train.evaluation.order import Traits, read_traits
 from train.evaluation.out_of_domain import evaluate_out_of_domain, with_colors
 from train.evaluation.report import build_report
 from train.evaluation.scoring import score_all, split_gallery
@@ -47,26 +51,34 @@ REPLICATES = 1000
 
 def evaluate(
     bundle: Bundle,
+    backbone: Backbone | None = None,
     not_clothes: Mapping[str, Mapping[str, Features]] | None = None,
+    traits: Traits | None = None,
     seeds: Sequence[int] = (),
     replicates: int | None = None,
+    n_copied: int | None = None,
 ) -> Report:
     """Evaluates methods on the photos of the split "test".
 
     Args:
         bundle: with both splits; its seed samples the test pairs.
+        backbone: of the bundle, to embed edited copies of test photos; None to leave the section "garments" out.
         not_clothes: from `not_clothes_features`; None to leave the section "familiarity" out.
-        seeds: of fresh splits, on which methods are fitted and evaluated anew.
+        traits: of the gallery's photos, from `read_traits`; None to leave the section "order" out.
+        seeds: of fresh splits, on which methods are fitted and evaluated anew; they need the backbone.
         replicates: of the bootstrap; None for `REPLICATES`.
+        n_copied: number of test photos that copies are made of; None for the usual number.
 
     Raises:
         DataError: a split has no photos, or there are no pairs; or fresh splits are asked of a bundle with a color
             network.
     """
-    over_seeds = over_fresh_splits(bundle, seeds) if seeds else None
-    split = split_gallery(bundle.gallery, bundle.manifest.seed or 0)
+    over_seeds = over_fresh_splits(bundle, backbone, seeds) if seeds and backbone else None
+    seed = bundle.manifest.seed or 0
+    split = split_gallery(bundle.gallery, seed)
     scores = score_all(bundle.models, split)
-    return build_report(bundle, split, scores, not_clothes, over_seeds, replicates or REPLICATES)
+    copies = extract_copies(bundle.gallery, backbone, seed, n_copied) if backbone else None
+    return build_report(bundle, split, scores, not_clothes, copies, traits, over_seeds, replicates or REPLICATES)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluated = _evaluate_guesses if args.guesses else _evaluate_queries if args.queries else _evaluate_test_photos
     report, text, section = evaluated(bundle, args)
     print(text)
+    if args.short and report:
+        section = summary_section(report)
     if args.out and report:
         with replacing(args.out) as new:
             new.write_text(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
@@ -95,15 +109,21 @@ def _evaluate_test_photos(bundle: Bundle, args: argparse.Namespace) -> tuple[Rep
     others = [load_bundle(source) for source in args.others]
     reports = [_report_of(other, source) for other, source in zip(others, args.others, strict=True)]
     check_alike([bundle, *others])
-    pictures = None
-    if bundle.familiarity:
-        pictures = not_clothes_features(load_bundle_backbone(bundle, args.weights), bundle.manifest.seed or 0)
-    report = evaluate(bundle, pictures, args.seeds)
+    report = _report_of(bundle, args.bundle) if args.stored else _evaluate_anew(bundle, args)
     if reports:
         report = replace(report, seeds=rounded(over_bundles([report, *reports])))
-    if bundle.report:  # how it does on photos of another source stays as it was found
-        report = replace(report, out_of_domain=bundle.report.out_of_domain)
     return report, tables(report), evaluation_section(report)
+
+
+def _evaluate_anew(bundle: Bundle, args: argparse.Namespace) -> Report:
+    traits = read_traits(args.traits, bundle.gallery.ids) if args.traits else None
+    backbone = load_bundle_backbone(bundle, args.weights)
+    pictures = not_clothes_features(backbone, bundle.manifest.seed or 0) if bundle.familiarity else None
+    report = evaluate(bundle, backbone, pictures, traits, args.seeds, n_copied=args.copied)
+    if bundle.report is None:
+        return report
+    # What is told by other photos, or by what is known of these, stays as it was found.
+    return replace(report, out_of_domain=bundle.report.out_of_domain, order=report.order or bundle.report.order)
 
 
 def _evaluate_queries(bundle: Bundle, args: argparse.Namespace) -> tuple[Report | None, str, str]:
@@ -152,7 +172,13 @@ def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--save", action="store_true", help="put the report into the bundle")
     parser.add_argument("--readme", type=Path, help="write the tables into this file too")
     parser.add_argument("--section", default="evaluation", help="of the Markdown file (default: %(default)s)")
+    parser.add_argument("--short", action="store_true", help="write one short table into that section")
     parser.add_argument("--weights", type=Path, help="local safetensors file with the backbone's weights")
+    parser.add_argument("--copied", type=int, help="number of test photos that edited copies are made of")
+    parser.add_argument(
+        "--traits", type=Path, help="csv file with traits of the photos, to evaluate order in a class by"
+    )
+    parser.add_argument("--stored", action="store_true", help="take the report that the bundle holds")
     spread = parser.add_mutually_exclusive_group()
     spread.add_argument("--seeds", type=int, nargs="+", default=(), help="evaluate on fresh splits of these seeds too")
     spread.add_argument("--others", nargs="+", default=(), help="bundles with other seeds, for means and deviations")
@@ -166,6 +192,8 @@ def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--colors, --name, --photos and --guesses need --queries")
     if args.guesses and (args.save or args.out):
         parser.error("--guesses makes no report to --save or write to --out")
+    if args.stored and (args.seeds or args.queries or args.traits or args.copied):
+        parser.error("--stored evaluates nothing: leave out --seeds, --queries, --traits and --copied")
     return args
 
 

@@ -4,11 +4,12 @@
 
 PHOTOS is a folder of `<color>_<type>/` folders, a zip of one, an image folder with a labels csv, a folder saved by
 `datasets`, a Hub dataset id (see `train.prepare_data`), or a folder that `train.embed` wrote. Writes the bundle and
-prints how good its methods are. Every photo is embedded once: a run that was killed continues where it stopped, or
-tunes its color network again.
+prints how good its methods are. Every photo is embedded once, and a color network is tuned once: a run that was killed
+continues where it stopped.
 """
 
 import argparse
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
@@ -25,6 +26,7 @@ from cbir.errors import CbirError
 from cbir.features import Features, extract_learned
 from cbir.features.backbone import BACKBONES, BATCH_SIZE, load_backbone
 from cbir.features.color_network import ColorNetwork
+from cbir.files import cache_root, replacing
 from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
 from cbir.photos import Remark, count_labels
@@ -37,10 +39,12 @@ from train.data.split import check_labels, check_pairs, near_duplicate_groups, s
 from train.evaluate import evaluate
 from train.evaluation.familiarity import not_clothes_features
 from train.evaluation.markdown import tables
+from train.evaluation.order import read_traits
 from train.fit import fit_methods
-from train.fit.color_network import tune_color_network
+from train.fit.color_network import TUNING_VERSION, tune_color_network
 from train.fit.familiarity import fit_familiarity
 from train.fit.map import fit_map
+from train.fit.views import extract_views
 from train.hub.upload import check_licence, check_upload, owned_by_manifest
 from train.publish import print_published, publish
 
@@ -69,6 +73,7 @@ class Config:
         licence: of the photos; None for what the card of a dataset on the Hub states.
         seeds: of fresh splits to evaluate on too, for means and standard deviations.
         tune_color: fine-tune a color network on the train photos, see `train.fit.color_network`.
+        traits: csv file with traits of the photos, see `train.evaluation.order`; None to evaluate no order in classes.
     """
 
     data: str
@@ -86,6 +91,7 @@ class Config:
     licence: str | None = None
     seeds: tuple[int, ...] = ()
     tune_color: bool = False
+    traits: Path | None = None
 
 
 def train(config: Config) -> Bundle:
@@ -127,9 +133,12 @@ def train(config: Config) -> Bundle:
     more = read_dataset(config.also_fit) if config.also_fit else None
     if reading is not None:
         _check_labels(reading.dataset, more)
+    if config.traits and reading:
+        read_traits(config.traits, np.array(reading.dataset["id"]))  # what is wrong shows before hours of work
 
     gallery, unreadable = embed_dataset(reading.dataset, backbone) if reading else read_gallery(Path(config.data))
     report_unreadable(unreadable, config.data)
+    traits = read_traits(config.traits, gallery.ids) if config.traits else None
     fit_features, fit_labels = gallery.features, dict(gallery.labels)
     sources = [(reading.dataset, gallery)] if reading else []
     if more is not None:
@@ -152,7 +161,7 @@ def train(config: Config) -> Bundle:
     color_network = None
     if config.tune_color:
         check_pairs(fit_labels, tuned, "photos to tune the color network on")
-        color_network = _tune_color(sources, fit_labels, tuned, config.seed)
+        color_network = _tuned_color_network(sources, fit_features, fit_labels, tuned, config.seed)
         backbone = backbone.with_color_network(color_network)
         learned = _learned(sources, color_network)
         fit_features = replace(fit_features, learned=learned)
@@ -163,7 +172,9 @@ def train(config: Config) -> Bundle:
     )
     fit_on = fit_features.take(~is_test)
     labels = {name: column[~is_test] for name, column in fit_labels.items()}
-    models = fit_methods(fit_on, labels, config.seed, tuned[~is_test])
+    thumbnails = [*gallery.thumbnails, *(extra.thumbnails if more is not None else ())]
+    views = extract_views(list(compress(thumbnails, ~is_test)), backbone, config.seed)
+    models = fit_methods(fit_on, labels, views, config.seed, tuned[~is_test])
     pictures = not_clothes_features(backbone, config.seed)
     familiarity = fit_familiarity(fit_on, Features.concatenate(list(pictures["fit"].values())), config.seed)
     from_hub = (reading.repo, reading.revision) if reading else embedded and hub.parse_repo(embedded.source)
@@ -187,7 +198,7 @@ def train(config: Config) -> Bundle:
         manifest = replace(manifest, tuning=TuningInfo(int(tuned.sum()), int((~is_test & ~tuned).sum())))
     gallery_map = fit_map(gallery.features.take(gallery.splits == "train"), cast("AttributeModel", models.attributes))
     bundle = Bundle(gallery, models, manifest, familiarity, gallery_map, color_network=color_network)
-    bundle = replace(bundle, report=evaluate(bundle, pictures, config.seeds))
+    bundle = replace(bundle, report=evaluate(bundle, backbone, pictures, traits, config.seeds))
     save_bundle(bundle, config.out)
     return bundle
 
@@ -200,11 +211,27 @@ def _check_labels(dataset: Dataset, more: Dataset | None) -> None:
     check_labels(labels)
 
 
-def _tune_color(
-    sources: Sequence[tuple[Dataset, Gallery]], labels: Mapping[str, np.ndarray], tuned: np.ndarray, seed: int
+def _tuned_color_network(
+    sources: Sequence[tuple[Dataset, Gallery]],
+    features: Features,
+    labels: Mapping[str, np.ndarray],
+    tuned: np.ndarray,
+    seed: int,
 ) -> ColorNetwork:
+    """The network that was tuned on the same photos, labels and seed before, from the cache; else one tuned now."""
+    columns = {name: column[tuned] for name, column in labels.items()}
+    key = hashlib.sha256(f"{TUNING_VERSION} {seed} {[column.tolist() for column in columns.values()]}".encode())
+    for part in (features.embedding, features.color):
+        key.update(np.ascontiguousarray(part[tuned]).data)
+    path = cache_root() / "color_networks" / f"{key.hexdigest()}.onnx"
+    if path.is_file():
+        return ColorNetwork(path.read_bytes())
     images = chain.from_iterable(read_photos(*source) for source in sources)
-    return tune_color_network(compress(images, tuned), {k: v[tuned] for k, v in labels.items()}, seed)
+    network = tune_color_network(compress(images, tuned), columns, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as new:
+        new.write_bytes(network.graph)
+    return network
 
 
 def _learned(sources: Sequence[tuple[Dataset, Gallery]], color_network: ColorNetwork) -> np.ndarray:
@@ -231,6 +258,9 @@ def parse_args(argv: list[str] | None = None) -> Config:
     parser.add_argument("--seed", type=int, default=Config.seed, help="default: %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=(), help="evaluate on fresh splits of these seeds too")
     parser.add_argument("--tune-color", action="store_true", help="fine-tune a color network: takes minutes, or more")
+    parser.add_argument(
+        "--traits", type=Path, help="csv file with traits of the photos, to evaluate order in a class by"
+    )
     parser.add_argument("--push", metavar="user/repo", help="publish the bundle to this model repository on the Hub")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--license", dest="licence", help="of the photos, as the Hub names it, e.g. cc-by-4.0")

@@ -8,18 +8,17 @@ Legend: n photos, q queries, g gallery items, k classes of a label, p classes of
 the features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from scipy.special import logit, softmax
+from scipy.special import softmax
 
 from cbir.features import Features, unit
-from cbir.labels import LABELS, POOLED
+from cbir.labels import LABELS, Task
+from cbir.similarity.codes import Codes, weighed
 from cbir.storage import Keys, Shape
-
-AGREEMENT_FLOOR = 1e-4  # of the probability that two photos agree, or differ: some labels are wrong
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,6 @@ class AttributeModel:
         start = sum(sizes[: LABELS.index(label)])
         return slice(start, start + len(self.classes(label)))
 
-    def agreement_of_pairs(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Probability that both photos of m pairs show the same: posteriors (m, p) twice -> (m, labels)."""
-        columns = [self.columns(label) for label in LABELS]
-        return np.stack([(left[:, part] * right[:, part]).sum(axis=1) for part in columns], axis=1)
-
 
 def scaled_parts(features: Features, embedding: Scaler, color: Scaler, learned: Scaler) -> np.ndarray:
     """What models of attributes see of photos: (n, x) float32, the parts side by side."""
@@ -121,24 +115,25 @@ def scaled_parts(features: Features, embedding: Scaler, color: Scaler, learned: 
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def encode_posteriors(features: Features, model: AttributeModel) -> np.ndarray:
+def encode_posteriors(features: Features, model: AttributeModel) -> Codes:
     """Posteriors of all labels side by side: (n, p) float32."""
-    return np.concatenate(list(model.posteriors(features).values()), axis=1)
+    return (np.concatenate(list(model.posteriors(features).values()), axis=1),)
 
 
-def compare_agreement(queries: np.ndarray, gallery: np.ndarray, model: AttributeModel, task: str) -> np.ndarray:
-    """Probability that both show the same class of a label; for `POOLED` its mean over labels: (q, g) float32."""
-    if task == POOLED:
-        return np.mean([compare_agreement(queries, gallery, model, label) for label in LABELS], axis=0)
-    columns = model.columns(task)
-    return queries[:, columns] @ gallery[:, columns].T
+def agreement_by_label(
+    queries: Codes, gallery: Codes, model: AttributeModel, labels: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Probability that both photos show the same class of a label: for each label (q, g) float32."""
+    (of_queries,), (of_gallery,) = queries, gallery
+    columns = {label: model.columns(label) for label in labels}
+    return {label: of_queries[:, part] @ of_gallery[:, part].T for label, part in columns.items()}
 
 
-def log_odds(agreement: np.ndarray) -> np.ndarray:
-    """Log-odds of a probability that photos agree.
-
-    Half of the pairs that models on pairs are fitted on are positive, far more than among photos at random, so that the
-    probability of agreement itself is too low for them; its log-odds are off by a constant, which a linear model learns
-    (Platt, Probabilistic outputs for support vector machines, 1999).
-    """
-    return logit(np.clip(agreement, AGREEMENT_FLOOR, 1 - AGREEMENT_FLOOR))
+def compare_agreement(
+    queries: Codes, gallery: Codes, model: AttributeModel, task: Task, color_weight: float
+) -> np.ndarray:
+    """Probability that the labels of the task agree; for the task that is not told, its mean over labels: (q, g)."""
+    agreement = agreement_by_label(queries, gallery, model, task.labels)
+    if task.is_blind:
+        return np.mean(list(agreement.values()), axis=0)
+    return weighed(agreement, color_weight)

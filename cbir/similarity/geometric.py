@@ -5,27 +5,37 @@ Legend: n photos, q queries, g gallery items, d numbers in an embedding.
 
 import numpy as np
 
-from cbir.features import Features, unit
+from cbir.features import Features
+from cbir.labels import Task
+from cbir.similarity.codes import Codes, by_row, lengths, single
+
+NEAR = 0.01  # of the squared lengths: below this share of them, single precision would cancel to noise
 
 
-def encode_cosine(features: Features, model: None) -> np.ndarray:
-    """Unit embeddings: (n, d) float32."""
-    return unit(features.embedding)
+def encode_cosine(features: Features, model: None) -> Codes:
+    """Embeddings (n, d) and their lengths (n,)."""
+    return features.embedding, lengths(features.embedding)
 
 
-def compare_cosine(queries: np.ndarray, gallery: np.ndarray, model: None, task: str) -> np.ndarray:
-    """Cosine: (q, d) and (g, d) -> (q, g) float32."""
-    return queries @ gallery.T
+def compare_cosine(queries: Codes, gallery: Codes, model: None, task: Task, color_weight: float) -> np.ndarray:
+    """Cosine: (q, g) float32."""
+    (q, q_lengths), (x, x_lengths) = queries, gallery
+    return (q / q_lengths[:, None]) @ single(x).T / x_lengths
 
 
-def encode_euclidean(features: Features, model: None) -> np.ndarray:
-    """Raw embeddings: (n, d) float32."""
-    return features.embedding
+def encode_euclidean(features: Features, model: None) -> Codes:
+    """Embeddings (n, d) and their squared lengths (n,)."""
+    embedding = features.embedding
+    return embedding, by_row(lambda rows: np.einsum("nd,nd->n", rows, rows), embedding)
 
 
-def compare_inverse_euclidean(queries: np.ndarray, gallery: np.ndarray, model: None, task: str) -> np.ndarray:
-    """1 / (1 + Euclidean distance): (q, d) and (g, d) -> (q, g) float32."""
-    # |a - b|^2 by a matrix product, in double precision: in single, nearly equal photos would cancel to noise.
-    a, b = queries.astype(np.float64), gallery.astype(np.float64)
-    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-    return (1 / (1 + np.sqrt(np.maximum(squared, 0)))).astype(np.float32)
+def compare_inverse_euclidean(
+    queries: Codes, gallery: Codes, model: None, task: Task, color_weight: float
+) -> np.ndarray:
+    """1 / (1 + Euclidean distance): (q, g) float32."""
+    (q, q_squared), (x, x_squared) = queries, gallery
+    both = q_squared[:, None] + x_squared
+    squared = both - 2 * single(q) @ single(x).T
+    rows, columns = np.nonzero(squared < NEAR * both)
+    squared[rows, columns] = ((single(q[rows]) - single(x[columns])) ** 2).sum(axis=1)
+    return 1 / (1 + np.sqrt(squared))

@@ -107,11 +107,13 @@ class EvidenceJson(TypedDict):
 class HeatMapJson(TypedDict):
     """What regions add to the likeness.
 
-    `values` has a row of numbers for each row of regions; `box` is the part of the photo that they cover: left, top,
-    right, bottom as fractions; `picture` is a data: address of the photo with the regions in orange.
+    `values` has a row of numbers for each row of regions; `color` is what the colors of the whole photo add; `box` is
+    the part of the photo that the regions cover: left, top, right, bottom as fractions; `picture` is a data: address of
+    the photo with the regions in orange.
     """
 
     values: list[list[float]]
+    color: float
     box: list[float]
     picture: str
 
@@ -154,11 +156,12 @@ class MethodJson(TypedDict):
 
 
 class MatchChoiceJson(TypedDict):
-    """One value of `match`: the labels that should agree."""
+    """One value of `match`: the labels that should agree; where methods are not told which, any one of them."""
 
     name: str
     label: str
     labels: list[str]
+    is_blind: bool
 
 
 class MethodsJson(TypedDict):
@@ -375,11 +378,14 @@ class Endpoints:
                     "name": method.name,
                     "label": method.title,
                     "explanation": method.explanation,
-                    "is_probability": method.is_learned,
+                    "is_probability": method.is_probability,
                 }
                 for method in self.retriever.methods
             ],
-            "match": [{"name": task.name, "label": task.title, "labels": list(task.labels)} for task in TASKS.values()],
+            "match": [
+                {"name": task.name, "label": task.title, "labels": list(task.labels), "is_blind": task.is_blind}
+                for task in TASKS.values()
+            ],
         }
 
     @cached_property
@@ -492,4 +498,4 @@ def _heat_map(heat: HeatMap | None) -> HeatMapJson | None:
     if heat is None:
         return None
     values = [[round(float(value), 6) for value in row] for row in heat.values]
-    return {"values": values, "box": list(heat.box), "picture": data_uri(overlay(heat))}
+    return {"values": values, "color": heat.color, "box": list(heat.box), "picture": data_uri(overlay(heat))}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cbir.bundle import Bundle
 from cbir.gallery import Gallery
-from cbir.labels import LABELS, TASKS
+from cbir.labels import LABELS, RETRIEVAL_TASKS
 from cbir.report import Confusion, Estimate, Example, FamiliarityReport, MethodReport, Report
 from cbir.report_tables import Cell, Heading, Table, method_title, report_tables
 from cbir.ui import charts
@@ -127,7 +127,7 @@ def _queries(report: Report, gallery: Gallery, thumbnails: Thumbnails, words: Wo
     """Examples, as far as their pictures are still in the gallery."""
     method = report.queries.method
     groups = []
-    for task in TASKS:
+    for task in RETRIEVAL_TASKS:
         examples, settings = report.queries.tasks[task], f"method={method}&match={task}"
         for side, queries in (("best", examples.best), ("worst", examples.worst)):
             title = f"{words(f'match_{task}')}: {words(f'report_{side}').lower()}"

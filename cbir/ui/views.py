@@ -258,7 +258,11 @@ def details(
     if found.query_map and found.item_map:
         captioned = (("heat_query", found.query_map), ("heat_item", found.item_map))
         maps = [(words(caption), data_uri(overlay(heat))) for caption, heat in captioned]
-        facts += [words("heat_facts" if found.is_exact else "heat_roughly"), words("heat_thumbnail")]
+        color = words.decimal(found.query_map.color, 2)
+        facts += [
+            words("heat_facts", color=color) if found.is_exact else words("heat_roughly"),
+            words("heat_thumbnail"),
+        ]
     return render(
         "details.html",
         words=words,

@@ -82,6 +82,7 @@ class Garment:
         hang: where a hanger holds it: "neck", "waist", or "" for shoes.
         ground: y of the floor line for things that stand, in units.
         span: half width of a hanger that fits the shoulders, in units.
+        traits: how it is made: "cut" and "pattern", and "sleeve" or "heel" where it has one.
     """
 
     back: list[Part] = field(default_factory=list)
@@ -90,6 +91,7 @@ class Garment:
     hang: str = "neck"
     ground: float = 100.0
     span: float = 44.0
+    traits: dict[str, str] = field(default_factory=dict)
 
     def mapped(self, f: Warp) -> "Garment":
         """The same garment with every point sent through `f`."""

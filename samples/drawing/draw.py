@@ -4,6 +4,7 @@ A picture depends only on the seed, its class and its number, so classes and cou
 others. Needs `requirements-dev.txt`.
 """
 
+import csv
 import io
 import math
 import zlib
@@ -44,6 +45,7 @@ PLACES = {
     "shoes": {"studio": 0.4, "room": 0.4, "flat": 0.2},
     "": {"studio": 0.3, "flat": 0.3, "hanger": 0.2, "figure": 0.2},
 }
+TRAITS = ("cut", "pattern", "sleeve", "heel")  # what a garment can have
 PER_CLASS = 24
 SIZE = 224
 OVERSAMPLING = 2
@@ -102,6 +104,12 @@ def draw_garment(color: str, kind: str, index: int, seed: int = 0) -> Picture:
     odds = PLACES.get(kind, PLACES[""])
     place = str(rng.choice(list(odds), p=list(odds.values())))
     return photograph(garment, place, rng)
+
+
+def traits(name: str, index: int, seed: int = 0) -> dict[str, str]:
+    """How the garment of `draw` is made: see `samples.drawing.cloth.Garment`."""
+    color, kind = name.split("_")
+    return MAKERS[kind](color, generator(seed, name, index)).traits
 
 
 def photograph(garment: Garment, place: str, rng: np.random.Generator) -> Picture:
@@ -198,6 +206,20 @@ def write_catalogue(out: Path, per_class: int = PER_CLASS, seed: int = 0) -> Non
     jobs = [(name, index) for name in CLASSES for index in range(per_class)]
     with replacing(out) as folder:
         for name, index in tqdm(jobs, unit="picture"):
-            path = folder / name / f"{name}_{index:02d}.jpg"
+            path = folder / file_name(name, index)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(draw(name, index, seed).jpeg())
+
+
+def write_traits(path: Path, per_class: int = PER_CLASS, seed: int = 0) -> None:
+    """Writes how the garments of `write_catalogue` are made, as csv: file_name and a column for each of `TRAITS`."""
+    with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ("file_name", *TRAITS))
+        writer.writeheader()
+        for name, index in ((name, index) for name in CLASSES for index in range(per_class)):
+            writer.writerow({"file_name": file_name(name, index), **traits(name, index, seed)})
+
+
+def file_name(name: str, index: int) -> str:
+    """Where a picture stands in a catalogue."""
+    return f"{name}/{name}_{index:02d}.jpg"

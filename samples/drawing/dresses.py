@@ -34,7 +34,8 @@ def _dress(top: str, skirt: str, look: Look, rng: Rng) -> Garment:
     skirt_parts = _skirt(skirt, look, waist, waist_y, hem, width, n, depth, rng)
     bodice = _bodice(top, neck, look, waist, waist_y, shoulder, rng)
     angle = rng.uniform(8, 18)
-    garment = Garment(span=30.0 if top == "strappy" else shoulder[0] - 3)
+    traits = {"cut": skirt, "pattern": look.pattern_name, "sleeve": top}
+    garment = Garment(span=30.0 if top == "strappy" else shoulder[0] - 3, traits=traits)
     garment.body = _dress_figure(shoulder, angle, hem, rng)
     if top != "strappy":
         garment.back = [_dress_inside(look, shoulder)]

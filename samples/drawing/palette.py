@@ -66,7 +66,7 @@ def pick_shade(shades: tuple[RGB, ...], rng: np.random.Generator) -> RGB:
 
 @dataclass(frozen=True)
 class Look:
-    """The cloth of one garment: colors as RGB, pattern as SVG markup with the id `pattern`, or empty."""
+    """The cloth of one garment: colors as RGB, pattern as SVG markup with the id `pattern`, or empty, and its name."""
 
     name: str
     main: RGB
@@ -75,6 +75,7 @@ class Look:
     pattern: str = ""
     texture: str = "cotton"
     shine: float = 0.0
+    pattern_name: str = "plain"
 
     @property
     def lining(self) -> RGB:
@@ -148,10 +149,10 @@ def _inks(main: RGB, name: str, rng: np.random.Generator) -> tuple[RGB, RGB]:
     return (light if rng.random() < 0.7 else darker(main, 0.6)), darker(main, 0.35)
 
 
-def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> str:
-    """A mild pattern: the main color still covers most of the cloth."""
+def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> tuple[str, str]:
+    """A mild pattern, by name and as markup: the main color still covers most of the cloth."""
     strong, near = _inks(main, name, rng)
-    kind = rng.choice(["stripes", "pinstripes", "dots", "plaid", "print"])
+    kind = str(rng.choice(["stripes", "pinstripes", "dots", "plaid", "print"]))
     if kind == "stripes":
         pitch, angle = rng.uniform(10, 18), rng.choice([0.0, 0.0, 90.0])
         markup = _stripes(to_hex(strong), pitch, pitch * rng.uniform(0.15, 0.34), angle)
@@ -164,7 +165,7 @@ def pick_pattern(main: RGB, name: str, rng: np.random.Generator) -> str:
         markup = _plaid(to_hex(near), to_hex(strong), rng.uniform(20, 32), 0)
     else:
         markup = _print(to_hex(strong), to_hex(mix(near, (70, 110, 70), 0.4)), rng.uniform(18, 26), rng.uniform(0, 45))
-    return markup.replace("BASE", to_hex(main))
+    return kind, markup.replace("BASE", to_hex(main))
 
 
 def pick_look(name: str, rng: np.random.Generator, *, patterned: float, texture: str = "cotton") -> Look:
@@ -185,6 +186,6 @@ def pick_look(name: str, rng: np.random.Generator, *, patterned: float, texture:
         stitch = (196, 148, 84) if name == "blue" and rng.random() < 0.7 else mix(main, (210, 205, 195), 0.45)
     else:
         stitch = darker(main, 0.3) if luminance(main) > 0.3 else lighter(main, 0.25)
-    pattern = pick_pattern(main, name, rng) if rng.random() < patterned else ""
+    pattern_name, pattern = pick_pattern(main, name, rng) if rng.random() < patterned else ("plain", "")
     shine = {"satin": 0.5, "leather": 0.6}.get(texture, 0.12)
-    return Look(name, main, accent, stitch, pattern, texture, shine)
+    return Look(name, main, accent, stitch, pattern, texture, shine, pattern_name)

@@ -41,7 +41,9 @@ def _shirt(kind: str, look: Look, rng: Rng) -> Garment:
         "end": rng.uniform(14, 17) if long else rng.uniform(25, 30),
         "bend": rng.uniform(-4, 18) if long else 0.0,
     }
-    garment = Garment(back=[_inside(look, neck, kind)], span=shoulder[0] - 4)
+    traits = {"cut": kind, "pattern": look.pattern_name}
+    traits["sleeve"] = "none" if kind == "tank" else "long" if long else "short"
+    garment = Garment(back=[_inside(look, neck, kind)], span=shoulder[0] - 4, traits=traits)
     garment.body = figure(
         SKINS[int(rng.integers(len(SKINS)))],
         (max(shoulder[0], 40), -76),

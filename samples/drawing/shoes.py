@@ -32,8 +32,11 @@ def shoes(name: str, rng: Rng) -> Garment:
         texture = "suede"
     look = pick_look(name, rng, patterned=0.0, texture=texture)
     sole = _sole_color(kind, look, rng)
+    if kind == "loafer" and rng.random() < 0.35:
+        kind = "ballet"
     parts = _MAKERS[kind](look, sole, rng)
-    garment = Garment(front=parts, hang="", ground=GROUND)
+    traits = {"cut": kind, "heel": _HEELS.get(kind, "flat")}
+    garment = Garment(front=parts, hang="", ground=GROUND, traits=traits)
     if rng.random() < 0.6:
         garment = _pair(garment, kind, rng)
     return garment.mapped(flip) if rng.random() < 0.5 else garment
@@ -341,9 +344,7 @@ def _derby(look: Look, sole: RGB, rng: Rng) -> list[Part]:
 
 
 def _loafer(look: Look, sole: RGB, rng: Rng) -> list[Part]:
-    """Slip-on with a strap over the instep, or a ballet flat."""
-    if rng.random() < 0.35:
-        return _ballet(look, sole)
+    """Slip-on with a strap over the instep."""
     base = (
         "M-82,31 C-88,12 -88,-4 -82,-20 C-80,-25 -76,-25 -72,-22 C-54,-8 -32,-6 -14,-20 C-6,-28 4,-30 12,-24 "
         "C26,-14 40,-8 56,-3 C74,3 92,10 92,31 Z"
@@ -362,7 +363,8 @@ def _loafer(look: Look, sole: RGB, rng: Rng) -> list[Part]:
     ]
 
 
-def _ballet(look: Look, sole: RGB) -> list[Part]:
+def _ballet(look: Look, sole: RGB, rng: Rng) -> list[Part]:
+    """Ballet flat with a bow."""
     base = (
         "M-84,38 C-90,18 -90,4 -84,-12 C-82,-16 -78,-16 -75,-12 C-60,14 -10,22 30,2 C36,-2 "
         "42,-2 48,2 C70,8 92,18 94,38 Z"
@@ -448,6 +450,8 @@ _MAKERS = {
     "chelsea": _chelsea,
     "derby": _derby,
     "loafer": _loafer,
+    "ballet": _ballet,
     "pump": _pump,
     "sandal": _sandal,
 }
+_HEELS = {"boot": "block", "chelsea": "block", "derby": "block", "loafer": "block", "pump": "high"}  # others are flat

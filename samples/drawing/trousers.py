@@ -49,7 +49,7 @@ def _trousers(kind: str, look: Look, length: float, knee: float, hem: float, rng
     spread = rng.uniform(1, 12)
     is_short = length < 40
     turned_up = rng.random() < {"jeans": 0.5, "chino": 0.35}.get(kind, 0) * (1.0 if is_short else 0.4)
-    garment = Garment(hang="waist")
+    garment = Garment(hang="waist", traits={"cut": kind, "pattern": look.pattern_name})
     inside = symmetric(f"M0,-96 C{waist * 0.6},-96 {waist},-97 {waist},-98 L{waist},-88 L0,-86")
     garment.back = [trim(look, inside, look.lining, bulge=0, shadow=0.2)]
     garment.body = _lower_figure(waist, hip, length, hem, spread, is_short, rng)

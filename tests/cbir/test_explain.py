@@ -8,7 +8,7 @@ from PIL import Image
 
 from cbir.bundle import load_bundle
 from cbir.errors import CbirError, UnknownNameError
-from cbir.explain import explain
+from cbir.explain import EXACT_WITHIN, explain
 from cbir.features import extract
 from cbir.features.backbone import load_backbone
 from cbir.images import load_image
@@ -74,12 +74,13 @@ def test_the_embedded_bundle_explains_exactly(lite0):
     retriever = Retriever(load_bundle(), lite0)
     gallery = retriever.gallery
     query = load_image(gallery.thumbnails[0])
-    found = retriever.search(query, SearchOptions("cosine", k=3)).matches[1]
+    found = retriever.search(query, SearchOptions(k=3)).matches[1]
     explained = explain(retriever, found.id, query)
-    assert explained.likeness == pytest.approx(found.score, abs=1e-3)
+    assert explained.likeness == pytest.approx(found.likeness, abs=1e-3)
     assert explained.is_exact
-    assert explained.query_map.values.sum() == pytest.approx(found.score, abs=1e-3)
-    assert explained.item_map.values.sum() == pytest.approx(found.score, abs=0.02)
+    maps = explained.query_map, explained.item_map
+    sums = [float(heat.values.sum()) + heat.color for heat in maps]
+    assert sums == [pytest.approx(found.likeness, abs=1e-3), pytest.approx(found.likeness, abs=EXACT_WITHIN)]
 
 
 def test_evidence_is_what_attribute_agreement_scores(retriever):
@@ -137,6 +138,23 @@ def test_without_feature_map_or_learned_method_the_rest_remains(monkeypatch, toy
 def test_features_of_the_query_are_those_of_a_search(retriever):
     photo = toy_photo("blue", "pants", 99)
     query, item = extract([photo], ToyBackbone()), retriever.gallery.features.take([5])
-    expected = float(query.embedding[0] @ item.embedding[0])
-    expected /= np.linalg.norm(query.embedding) * np.linalg.norm(item.embedding)
-    assert explain(retriever, str(retriever.gallery.ids[5]), photo).likeness == pytest.approx(expected)
+    likeness = retriever.bundle.models.likeness
+    expected = float(likeness.codes(query)[0] @ likeness.codes(item)[0])
+    assert explain(retriever, str(retriever.gallery.ids[5]), photo).likeness == pytest.approx(
+        max(expected, 0), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("item", ["red_shirt/4.png", "blue_shirt/7.png", "white_pants/1.png"])
+def test_regions_and_colors_sum_to_the_likeness_that_ranks(retriever, item):
+    """Of the toy backbone, whose regions are its embedding; likeness is cut off at 0 only when it is shown."""
+    photo, likeness = toy_photo("red", "shirt", 99), retriever.bundle.models.likeness
+    explained = explain(retriever, item, photo)
+    codes = [
+        likeness.codes(f)[0]
+        for f in (extract([photo], ToyBackbone()), retriever.gallery.features.take([retriever.gallery.row(item)]))
+    ]
+    found = explained.query_map
+    assert found.values.sum() + found.color == pytest.approx(codes[0] @ codes[1], abs=1e-3)
+    assert explained.likeness == pytest.approx(max(codes[0] @ codes[1], 0), abs=1e-6)
+    assert found.color != 0

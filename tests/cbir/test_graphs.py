@@ -1,5 +1,9 @@
 """ONNX graphs are read without the package onnx, and refused unless they hold what they should and nothing else."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -10,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from cbir import graphs
 from cbir.errors import BundleError
 from cbir.graphs import FOREST, MAX_NODES, open_forest, open_network
-from tests.conftest import onnx_mean
+from tests.conftest import ROOT, onnx_mean
 from tests.try_bundles import loop
 
 WIDTH = 5
@@ -217,3 +221,22 @@ def test_a_message_given_twice_is_refused():
     start = data.index(b"\x3a")  # the graph: Protocol Buffers would join both
     with pytest.raises(BundleError, match="holds the graph of the message model twice"):
         open_network(data + data[start:])
+
+
+NETWORKED = """
+import sys
+from cbir.features.color_network import ColorNetwork
+
+ColorNetwork(open(sys.argv[1], "rb").read())
+"""
+
+
+def test_nobody_is_told_of_what_runs(tmp_path):
+    """ONNX Runtime leaves an identifier of the machine in the home folder where it is let."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "graph.onnx").write_bytes(onnx_mean(["n", 3, 8, 8]))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+    call = [sys.executable, "-c", NETWORKED, str(tmp_path / "graph.onnx")]
+    subprocess.run(call, cwd=home, env=environment, check=True, timeout=120)
+    assert list(home.rglob("*")) == []

@@ -8,7 +8,7 @@ import pytest
 
 from cbir.bundle import load_bundle, save_bundle
 from cbir.errors import BundleError
-from cbir.labels import TASKS
+from cbir.labels import RETRIEVAL_TASKS
 from cbir.report import COLUMNS, Estimate, Report, rounded
 
 
@@ -49,7 +49,7 @@ def test_every_part_that_is_not_optional_is_missed_by_name(report):
     stored = report.to_json()
     for field in dataclasses.fields(Report):
         damaged = {name: value for name, value in stored.items() if name != field.name}
-        if field.name in ("seeds", "confusion", "familiarity"):
+        if field.name in ("seeds", "confusion", "familiarity", "garments", "order"):
             assert getattr(Report.from_json(damaged), field.name) is None
         else:
             with pytest.raises(BundleError, match=field.name):
@@ -59,7 +59,7 @@ def test_every_part_that_is_not_optional_is_missed_by_name(report):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("schema",), 1, "schema version 1, expected 2"),
+        (("schema",), 1, "schema version 1, expected 3"),
         (("protocol", "n_test"), "27", "expected int at protocol/n_test, got '27'"),
         (("protocol", "n_test"), None, "expected int at protocol/n_test, got 'None'"),
         (("methods", "cosine", "pairs", "type", "pearson"), [1, 2, 3], "methods/cosine/pairs/type/pearson"),
@@ -100,12 +100,12 @@ def test_a_bundle_keeps_its_report(toy_bundle, tmp_path):
 
 
 def test_a_bundle_with_a_damaged_report_names_the_file(toy_bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr(Report, "to_json", lambda self: {"schema": 2})
+    monkeypatch.setattr(Report, "to_json", lambda self: {"schema": 3})
     folder = save_bundle(toy_bundle, tmp_path / "toy")
     with pytest.raises(BundleError, match=r"report.json: the report is damaged \(expected an object at data"):
         load_bundle(folder)
 
 
 def test_columns_and_tasks_are_those_of_the_vocabulary(report):
-    assert tuple(report.protocol.n_pairs) == COLUMNS == ("pooled", "type", "color")
-    assert list(report.protocol.n_queries) == list(TASKS)
+    assert tuple(report.protocol.n_pairs) == COLUMNS == ("any", "type", "color")
+    assert list(report.protocol.n_queries) == list(RETRIEVAL_TASKS)

@@ -8,17 +8,11 @@ from cbir.storage import build, flatten
 
 
 @dataclass(frozen=True)
-class Shared:
-    name: str
-
-
-@dataclass(frozen=True)
 class Inner:
     values: np.ndarray
     names: tuple[str, ...]
     level: float
     graph: bytes
-    shared: Shared
     note: str | None = None
 
 
@@ -28,18 +22,16 @@ class Outer:
     count: int
 
 
-SHARED = Shared("once")
-A, B = Inner(np.arange(3.0), ("x", "y"), 0.5, b"graph", SHARED), Inner(np.ones(2), (), 1, b"", SHARED, "b")
+A, B = Inner(np.arange(3.0), ("x", "y"), 0.5, b"graph"), Inner(np.ones(2), (), 1, b"", "b")
 
 
 def test_a_part_comes_back_as_it_went():
-    flat = flatten(Outer({"a": A, "b": B}, 7), Shared)
+    flat = flatten(Outer({"a": A, "b": B}, 7))
     assert set(flat.arrays) == {"by_name/a/values", "by_name/b/values"}
     assert set(flat.graphs) == {"by_name/a/graph", "by_name/b/graph"}
-    back = build(Outer, flat.json, flat.arrays.__getitem__, flat.graphs.__getitem__, SHARED)
+    back = build(Outer, flat.json, flat.arrays.__getitem__, flat.graphs.__getitem__)
     assert back.count == 7
     for before, after in ((A, back.by_name["a"]), (B, back.by_name["b"])):
-        assert after.shared is SHARED
         assert (after.names, after.level, after.graph, after.note) == (
             before.names,
             before.level,
@@ -61,4 +53,4 @@ def test_a_part_comes_back_as_it_went():
 )
 def test_json_of_other_types_is_refused_by_place(json, message):
     with pytest.raises(ValueError, match=message):
-        build(Outer, json, lambda place: np.empty(0), lambda place: b"", SHARED)
+        build(Outer, json, lambda place: np.empty(0), lambda place: b"")

@@ -24,7 +24,7 @@ def backbone(monkeypatch):
 @pytest.fixture
 def evaluated(toy_bundle, monkeypatch):
     """Spares the evaluation itself: `tests/train/test_run.py` goes all the way."""
-    monkeypatch.setattr(evaluate, "evaluate", lambda *args: replace(toy_bundle.report, out_of_domain=()))
+    monkeypatch.setattr(evaluate, "evaluate", lambda *args, **kwargs: replace(toy_bundle.report, out_of_domain=()))
 
 
 @pytest.fixture
@@ -45,9 +45,23 @@ def test_the_report_goes_into_a_file_and_the_tables_into_a_section(
     assert text.endswith("<!-- /evaluation -->\nafter\n")
     assert "OLD" not in text
     printed = capsys.readouterr().out.strip()
-    assert printed.count("| Cosine ") == 3
+    assert printed.count("| Cosine ") == 5
     assert printed in text
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_stored_report_is_written_without_evaluating(folder, toy_bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "evaluate", lambda *args, **kwargs: pytest.fail("evaluated"))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results --><!-- /results -->")
+    call = ["--bundle", str(folder), "--stored", "--short", "--readme", str(readme), "--section", "results"]
+    assert evaluate.main(call) == 0
+    rows = [line for line in readme.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + len(toy_bundle.report.methods)
+    cosine = toy_bundle.report.methods["cosine"]
+    assert f"{cosine.retrieval['both'].precision_at_10.value:.3f}".removeprefix("0") in rows[3]
+    with pytest.raises(SystemExit):
+        evaluate.main([*call, "--seeds", "1"])
 
 
 def test_a_file_without_the_section_stays_as_it_was(backbone, evaluated, folder, tmp_path):
@@ -124,7 +138,7 @@ def test_figures_cannot_be_saved_on_the_hub(toy_bundle, monkeypatch):
 def test_bundles_that_do_not_fit_together_are_refused_before_any_is_evaluated(
     backbone, folder, toy_bundle, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(evaluate, "evaluate", lambda *args: pytest.fail("evaluated"))
+    monkeypatch.setattr(evaluate, "evaluate", lambda *args, **kwargs: pytest.fail("evaluated"))
     with pytest.raises(DataError, match=r"different seeds, got seeds \[0, 0\]"):
         evaluate.main(["--bundle", str(folder), "--others", str(folder)])
     other = replace(toy_bundle, manifest=replace(toy_bundle.manifest, seed=1), report=None)

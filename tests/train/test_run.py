@@ -17,9 +17,10 @@ from cbir.similarity import SIMILARITIES
 from tests.conftest import TOY_COLORS, ToyBackbone, onnx_mean, png, toy_photo, write_toy_photos
 from tests.hub_server import TOKEN, Repo
 from train import evaluate, run
+from train.evaluation.garments import EDITS
 from train.evaluation.markdown import provenance
 from train.evaluation.not_clothes import KINDS
-from train.fit import fit_methods
+from train.fit import fit_methods, views
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def fitted(monkeypatch):
     """What `fit_methods`, which runs as ever, is given."""
     given = {}
 
-    def spy(features, labels, seed, tuned):
-        given.update(features=features, labels=labels, tuned=tuned)
-        return fit_methods(features, labels, seed, tuned)
+    def spy(features, labels, views, seed, tuned):
+        given.update(features=features, labels=labels, views=views, tuned=tuned)
+        return fit_methods(features, labels, views, seed, tuned)
 
     monkeypatch.setattr("train.run.fit_methods", spy)
     return given
@@ -77,7 +78,8 @@ def test_training_again_embeds_nothing_and_gives_the_same_bundle(backbone, tmp_p
     data = write_toy_photos(tmp_path / "photos")
     for n, name in enumerate(("one", "two"), start=1):
         run.main(["--data", str(data), "--out", str(tmp_path / name)])
-        assert backbone.n_embedded == 72 + n * len(KINDS) * 4  # pictures without clothes are drawn, not cached
+        # Pictures without clothes, views and copies are drawn, not cached.
+        assert backbone.n_embedded == 72 + n * (len(KINDS) * 4 + views.PHOTOS * views.VIEWS + 8 * len(EDITS))
     one, two = (json.loads((tmp_path / name / MANIFEST).read_text())["files"] for name in ("one", "two"))
     assert one == two
     assert "report.json" in one
@@ -132,6 +134,11 @@ def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, 
         row = next(r for r, id in enumerate(gallery.ids) if load_image(data / id).tobytes() == image.tobytes())
         assert gallery.labels["color"][row] == color
     assert vars(bundle.report.data.color_network) == counts
+    # Another run tunes nothing.
+    recorder.images = []
+    again = run.train(run.Config(str(data), tmp_path / "again", tune_color=True))
+    assert recorder.images == []
+    assert again.color_network.fingerprint == bundle.color_network.fingerprint
     # The methods are told which ones it has seen.
     np.testing.assert_array_equal(fitted["tuned"], seen[gallery.splits == "train"])
 

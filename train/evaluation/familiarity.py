@@ -4,51 +4,30 @@ Legend: q test photos, n pictures without clothes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cbir.familiarity import EVEN, Familiarity
 from cbir.features import Features, extract
 from cbir.features.backbone import Backbone
-from cbir.labels import TASKS
-from cbir.report import FamiliarityHistogram, FamiliarityReport, ScoreThresholds, Shares
-from cbir.similarity import Models
+from cbir.labels import TASKS, Task
+from cbir.report import Confidence, FamiliarityHistogram, FamiliarityReport, Shares
+from cbir.similarity import EVEN_WEIGHT, Models
+from cbir.similarity.codes import take
+from cbir.similarity.likeness import match_figures
+from train.evaluation.metrics import reliability
 from train.evaluation.not_clothes import not_clothes
-from train.evaluation.scoring import MethodScores, Rankings, Split
-from train.fit.familiarity import ACCEPTED, threshold
+from train.evaluation.scoring import MethodScores, Split
+from train.fit.familiarity import threshold
 
 PER_KIND = 20
 HISTOGRAM_BINS = 30
 NOTE = (
     "Pictures without clothes are synthetic (noise, gradients, plain areas, pages of text, simple drawings): what they "
     "show about photos of other things is only a hint. The familiarity threshold was set on other pictures of the same "
-    "kinds; for 'unseen_kinds', on pictures of the other kinds alone. 'score_95' is the score that 95 % of one half of "
-    "the test queries reach, evaluated on the other half; 'score_even' is 0.5, below which a best match is more "
-    "probably wrong than right. A search says 'no confident match' where a photo is unfamiliar or the best score of a "
-    "learned method is below 0.5."
+    "kinds; for 'unseen_kinds', on pictures of the other kinds alone. A search says 'no confident match' where a photo "
+    "is unfamiliar, or where even the best match agrees less probably than not."
 )
-
-
-@dataclass(frozen=True)
-class TopMatches:
-    """The best match of each of a queries that can be answered.
-
-    Attributes:
-        scores: (a,) float32.
-        is_right: (a,) bool, whether the match is relevant.
-        rows: (a,) int, the query's row among the q test photos.
-    """
-
-    scores: np.ndarray
-    is_right: np.ndarray
-    rows: np.ndarray
-
-    @staticmethod
-    def of(rankings: Rankings) -> "TopMatches":
-        """Takes the first match of each query."""
-        rows = np.flatnonzero(rankings.is_answerable)
-        return TopMatches(rankings.scores[rows, 0], rankings.by_query["precision_at_1"][rows] == 1, rows)
 
 
 def not_clothes_features(backbone: Backbone, seed: int) -> dict[str, dict[str, Features]]:
@@ -70,7 +49,6 @@ def evaluate_familiarity(
     split: Split,
     scores: Mapping[str, MethodScores],
     pictures: Mapping[str, Mapping[str, Features]],
-    seed: int,
 ) -> FamiliarityReport:
     """Evaluates what the thresholds let pass and hold back.
 
@@ -80,7 +58,6 @@ def evaluate_familiarity(
         split: its test photos show clothes; what they and the pictures search are its train photos.
         scores: of all methods.
         pictures: from `not_clothes_features`.
-        seed: halves the test queries.
     """
     kinds = {kind: model.score(features) for kind, features in pictures["evaluate"].items()}
     set_on = {kind: model.score(features) for kind, features in pictures["fit"].items()}
@@ -92,21 +69,11 @@ def evaluate_familiarity(
     }
     foreign = Features.concatenate(list(pictures["evaluate"].values()))
     is_unfamiliar, is_foreign = known < model.threshold, others < model.threshold
-    by_method: dict[str, dict[str, ScoreThresholds]] = {}
-    for name, of_method in scores.items():
-        if of_method.method.is_learned:
-            best = _best_scores(of_method, models.of(of_method.method), foreign, split.train.features)
-            by_method[name] = {
-                task: score_thresholds(
-                    TopMatches.of(rankings), best[task], known < model.threshold, others < model.threshold, seed
-                )
-                for task, rankings in of_method.rankings.items()
-            }
     return FamiliarityReport(
         note=NOTE,
         threshold=model.threshold,
         accepts_from=model.accepts_from,
-        least_score=EVEN,
+        least_probability=EVEN,
         n_test=len(split.test),
         n_not_clothes=len(foreign),
         accepts_clothes=_share(~is_unfamiliar),
@@ -118,50 +85,68 @@ def evaluate_familiarity(
             tuple(np.histogram(known, edges)[0].tolist()),
             tuple(np.histogram(others, edges)[0].tolist()),
         ),
-        methods=by_method,
+        confidence=_confidence(models, split, scores, foreign, is_unfamiliar, is_foreign),
     )
 
 
-def _best_scores(scores: MethodScores, model: object, queries: Features, items: Features) -> dict[str, np.ndarray]:
-    """The score of the best match of each query, by task."""
-    method = scores.method
-    codes, searched = method.encode(queries, model), method.encode(items, model)
-    return {task: method.score_codes(codes, searched, model, TASKS[task]).max(axis=1) for task in scores.rankings}
+def _confidence(
+    models: Models,
+    split: Split,
+    scores: Mapping[str, MethodScores],
+    foreign: Features,
+    is_unfamiliar: np.ndarray,
+    is_foreign_unfamiliar: np.ndarray,
+) -> dict[str, Confidence] | None:
+    """By task, of the default method."""
+    of_default = scores.get(models.default_method)
+    if models.attributes is None or of_default is None:
+        return None
+    found = {}
+    for name, rankings in of_default.rankings.items():
+        task, rows = TASKS[name], np.flatnonzero(rankings.is_answerable)
+        items = rankings.items[rows]
+        asking, searched = split.test.features.take(rows), split.train.features
+        probable = first_probabilities(models, asking, searched, items, task)
+        relevant = rankings.is_relevant[rows]
+        is_right, is_uneven = relevant[:, 0], probable[:, 0] < EVEN
+        foreign_uneven = best_probabilities(models, foreign, searched, task) < EVEN
+        found[name] = Confidence(
+            shares(is_uneven, is_right, foreign_uneven),
+            shares(is_uneven | is_unfamiliar[rows], is_right, foreign_uneven | is_foreign_unfamiliar),
+            float(probable.mean()),
+            float(relevant.mean()),
+            reliability(probable.ravel(), relevant.ravel()),
+        )
+    return found
 
 
-def score_thresholds(
-    matches: TopMatches, foreign: np.ndarray, is_unfamiliar: np.ndarray, is_foreign_unfamiliar: np.ndarray, seed: int
-) -> ScoreThresholds:
-    """Evaluates thresholds of the score.
-
-    Args:
-        matches: of test photos.
-        foreign: (n,) scores of the best matches of pictures without clothes.
-        is_unfamiliar: (q,) bool, of all test photos.
-        is_foreign_unfamiliar: (n,) bool.
-        seed: halves the test queries.
-    """
-    n = len(matches.scores)
-    is_first = np.random.default_rng(seed).permutation(n) % 2 == 0
-    at_95 = float(np.quantile(matches.scores[is_first], 1 - ACCEPTED)) if is_first.any() else float("nan")
-    is_uneven, is_foreign_uneven = matches.scores < EVEN, foreign < EVEN
-    everyone = np.ones(n, bool)
-    together = _shares(
-        matches, is_uneven | is_unfamiliar[matches.rows], is_foreign_uneven | is_foreign_unfamiliar, everyone
+def first_probabilities(
+    models: Models, queries: Features, gallery: Features, items: np.ndarray, task: Task
+) -> np.ndarray:
+    """How probably the first matches (q, k) of queries agree: (q, k) float32."""
+    method, model = models.telling, models.of(models.telling)
+    asking, searched = method.encode(queries, model), method.encode(gallery, model)
+    return np.stack(
+        [
+            match_figures(take(asking, slice(row, row + 1)), take(searched, found), model, task).probability
+            for row, found in enumerate(items)
+        ]
     )
-    return ScoreThresholds(
-        replace(_shares(matches, matches.scores < at_95, foreign < at_95, ~is_first), threshold=at_95),
-        replace(_shares(matches, is_uneven, is_foreign_uneven, everyone), threshold=EVEN),
-        together,
-    )
 
 
-def _shares(matches: TopMatches, rejected: np.ndarray, rejected_foreign: np.ndarray, evaluated: np.ndarray) -> Shares:
+def best_probabilities(models: Models, queries: Features, gallery: Features, task: Task) -> np.ndarray:
+    """How probably the best match of each query agrees: (q,) float32."""
+    method, model = models.telling, models.of(models.telling)
+    scores = method.score(queries, gallery, model, task, EVEN_WEIGHT)
+    return first_probabilities(models, queries, gallery, scores.argmax(axis=1)[:, None], task)[:, 0]
+
+
+def shares(rejected: np.ndarray, is_right: np.ndarray, rejected_foreign: np.ndarray) -> Shares:
+    """Shares of what a rule rejects: of queries, (q,) bool, whose best match is right or not, and of other pictures."""
     return Shares(
-        threshold=None,
-        passes=_share(~rejected[evaluated]),
-        rejects_right=_share(rejected[evaluated & matches.is_right]),
-        rejects_wrong=_share(rejected[evaluated & ~matches.is_right]),
+        passes=_share(~rejected),
+        rejects_right=_share(rejected[is_right]),
+        rejects_wrong=_share(rejected[~is_right]),
         rejects_not_clothes=_share(rejected_foreign),
     )
 

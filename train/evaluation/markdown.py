@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cbir.labels import BLIND, RETRIEVAL_TASKS, TASKS
 from cbir.report import Estimate, Report, Spread
 from cbir.report_tables import Cell, Heading, Share, Table, Text, report_tables
 
@@ -9,6 +10,29 @@ from cbir.report_tables import Cell, Heading, Share, Table, Text, report_tables
 def evaluation_section(report: Report) -> str:
     """What was evaluated on what, then the tables."""
     return f"{provenance(report)}\n\n{tables(report)}"
+
+
+def summary_section(report: Report) -> str:
+    """The figures of one short table, and what they mean."""
+    protocol, found = report.protocol, report.garments
+    header = ["method", "same garment: R@1", *(f"{TASKS[task].title.lower()}: P@10" for task in RETRIEVAL_TASKS)]
+    rows = [
+        [
+            method.title,
+            cell(found.methods[name]["mean"].recall_at_1.value if found else None),
+            *(cell(method.retrieval[task].precision_at_10.value) for task in RETRIEVAL_TASKS),
+            cell(method.pairs[BLIND].pearson.value),
+            cell(method.published.pearson if method.published else None),
+        ]
+        for name, method in report.methods.items()
+    ]
+    copies = f"R@1: edited copies of {found.n_photos:,} test photos query all photos. " if found else ""
+    return (
+        f"Bundle of {report.data.n_photos:,} photos (`{report.data.name}`, `{report.data.backbone}`). {copies}"
+        f"P@10: {protocol.n_test:,} test photos query {protocol.n_train:,} train photos. Pearson correlation of score "
+        f"and label, task-blind: {protocol.n_pairs[BLIND]:,} pairs of test photos.\n\n"
+        + markdown_table([*header, "Pearson, pooled", "published"], rows)
+    )
 
 
 def tables(report: Report) -> str:

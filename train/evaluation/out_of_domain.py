@@ -9,9 +9,10 @@ import numpy as np
 from cbir.bundle import Bundle
 from cbir.errors import DataError
 from cbir.gallery import Gallery
-from cbir.labels import TASKS
+from cbir.labels import RETRIEVAL_TASKS, TASKS
 from cbir.report import OutOfDomain, RetrievalEstimates, rounded
-from train.evaluation.report import Resamples, retrieval_estimates
+from train.evaluation.report import retrieval_estimates
+from train.evaluation.resamples import Resamples
 from train.evaluation.scoring import Side, rank
 
 
@@ -54,7 +55,7 @@ def evaluate_out_of_domain(
         model = bundle.models.of(method)
         codes = method.encode(asking.features, model), method.encode(searched.features, model)
         methods[method.name] = {}
-        for task in TASKS.values():
+        for task in (TASKS[name] for name in RETRIEVAL_TASKS):
             rankings = rank(method, model, task, (codes[0], asking), (codes[1], searched))
             n_queries[task.name] = int(rankings.is_answerable.sum())
             if n_queries[task.name]:

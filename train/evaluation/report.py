@@ -20,14 +20,13 @@ from tqdm import tqdm
 
 from cbir.bundle import Bundle
 from cbir.features import Features
-from cbir.labels import LABELS, POOLED, TASKS, Task
+from cbir.labels import BLIND, LABELS, RETRIEVAL_TASKS
 from cbir.report import (
     SCHEMA,
     Confusion,
     Data,
     Difference,
     Differences,
-    Estimate,
     Example,
     ExampleMatch,
     Examples,
@@ -48,21 +47,13 @@ from cbir.report import (
     Tuning,
     rounded,
 )
-from train.data.split import PAIRS_PER_TASK, Pairs, near_duplicate_groups
+from train.data.split import PAIRS_PER_TASK, Pairs
 from train.evaluation.baselines import evaluate_baselines, task_blind_ceiling
 from train.evaluation.familiarity import evaluate_familiarity
-from train.evaluation.metrics import (
-    ECE_BINS,
-    bootstrap_means,
-    bootstrap_pairs,
-    difference,
-    interval,
-    mean_of_known,
-    pair_metrics,
-    precision_recall,
-    reliability,
-    resample,
-)
+from train.evaluation.garments import Copies, evaluate_garments
+from train.evaluation.metrics import ECE_BINS, precision_recall, reliability
+from train.evaluation.order import Traits, evaluate_order
+from train.evaluation.resamples import Resamples, Sampled
 from train.evaluation.scoring import MethodScores, Rankings, Split
 
 # Pearson and Spearman of the published table, task-blind, on 11,384 pairs; its split of photos is not known.
@@ -75,6 +66,7 @@ PUBLISHED = {
 CURVE_POINTS = 40
 HISTOGRAM_BINS = 20
 EXAMPLES = 6  # best and worst queries, per task
+EXAMPLE_MATCHES = 6  # of each
 LEAST_GROUP = 20  # pairs or queries, for a figure of their own
 NOTES = (
     "Split by image: a photo and its exact and near duplicates stand on one side. Methods were fitted on the train "
@@ -95,54 +87,6 @@ COLOR_NETWORK_NOTE = (
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """A figure and its (b,) replicates."""
-
-    value: float
-    replicates: np.ndarray
-
-    def estimate(self, is_biased: bool = False) -> Estimate:
-        """The figure with its interval; see `interval`."""
-        return Estimate(self.value, *interval(self.value, self.replicates, is_biased))
-
-    def minus(self, other: "Sampled") -> Difference:
-        """The difference to another figure of the same resamples."""
-        return difference(self.value - other.value, self.replicates - other.replicates)
-
-
-@dataclass(frozen=True)
-class Resamples:
-    """Resampled test photos.
-
-    Attributes:
-        clusters: (q,) int, of near duplicates.
-        drawn: (b, q) float32, from `resample`.
-    """
-
-    clusters: np.ndarray
-    drawn: np.ndarray
-
-    @staticmethod
-    def of(features: Features, replicates: int, seed: int) -> "Resamples":
-        """Draws groups of near duplicates."""
-        clusters = near_duplicate_groups(features.embedding)
-        return Resamples(clusters, resample(clusters, replicates, seed))
-
-    def pairs(self, scores: np.ndarray, pairs: Pairs, is_probability: bool) -> dict[str, Sampled]:
-        """`pair_metrics` with their replicates."""
-        values = pair_metrics(scores, pairs.same, is_probability)
-        replicates = bootstrap_pairs(
-            scores, pairs.same, pairs.left, pairs.right, self.clusters, self.drawn, is_probability
-        )
-        return {name: Sampled(value, replicates[name]) for name, value in values.items()}
-
-    def means(self, values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> Sampled:
-        """The mean of (q,) values over some queries, with its replicates."""
-        chosen = values[rows]
-        return Sampled(mean_of_known(chosen), bootstrap_means(chosen, self.drawn[:, rows]))
-
-
-@dataclass(frozen=True)
 class MethodFigures:
     """Figures of a method with their replicates: `pair_metrics` by column, `query_metrics` by task."""
 
@@ -155,6 +99,8 @@ def build_report(
     split: Split,
     scores: Mapping[str, MethodScores],
     not_clothes: Mapping[str, Mapping[str, Features]] | None,
+    copies: Copies | None,
+    traits: Traits | None,
     seeds: Seeds | None,
     replicates: int,
 ) -> Report:
@@ -165,6 +111,8 @@ def build_report(
         split: its two sides.
         scores: of all its methods.
         not_clothes: from `not_clothes_features`; None to leave the section "familiarity" out.
+        copies: from `extract_copies`; None to leave the section "garments" out.
+        traits: of the gallery's photos, from `read_traits`; None to leave the section "order" out.
         seeds: figures over several seeds, if any.
         replicates: of the bootstrap.
     """
@@ -180,7 +128,13 @@ def build_report(
     gallery = bundle.gallery
     familiarity = None
     if not_clothes and bundle.familiarity:
-        familiarity = evaluate_familiarity(bundle.familiarity, bundle.models, split, scores, not_clothes, seed)
+        familiarity = evaluate_familiarity(bundle.familiarity, bundle.models, split, scores, not_clothes)
+    garments = evaluate_garments(bundle.models, gallery, copies, replicates, seed) if copies else None
+    order = None
+    if traits:
+        test, train = ({k: v[gallery.splits == side] for k, v in traits.items()} for side in ("test", "train"))
+        order = evaluate_order(bundle.models, split, test, train, resamples)
+    fitted_on_pairs = {name: found.pairs[BLIND] for name, found in scores.items() if found.method.is_on_pairs}
     report = Report(
         schema=SCHEMA,
         data=_data(bundle),
@@ -190,9 +144,11 @@ def build_report(
             **{name: metadata.version(name) for name in ("numpy", "scipy", "scikit-learn", "onnxruntime")},
         },
         methods=methods,
-        ceiling=task_blind_ceiling(split.test.labels, split.pairs[POOLED]),
+        ceiling=task_blind_ceiling(split.test.labels, split.pairs[BLIND]),
         differences=_differences(figures, reference),
-        baselines=evaluate_baselines(gallery.features, gallery.labels, gallery.splits == "test", seed),
+        garments=garments,
+        order=order,
+        baselines=evaluate_baselines(gallery.features, gallery.labels, fitted_on_pairs, split.pairs[BLIND], seed),
         seeds=seeds,
         confusion=_confusion(bundle, split),
         queries=_queries(scores[reference], split),
@@ -248,7 +204,7 @@ def sources_of(ids: np.ndarray, labels: Mapping[str, np.ndarray]) -> np.ndarray 
 
 
 def _figures(scores: MethodScores, split: Split, resamples: Resamples) -> MethodFigures:
-    is_probability = scores.method.is_learned
+    is_probability = scores.method.is_probability
     return MethodFigures(
         {column: resamples.pairs(scores.pairs[column], pairs, is_probability) for column, pairs in split.pairs.items()},
         {
@@ -265,6 +221,7 @@ def _method_report(
     return MethodReport(
         title=method.title,
         is_learned=method.is_learned,
+        is_probability=method.is_probability,
         published=PUBLISHED.get(method.name),
         pairs={column: _pair_estimates(found) for column, found in figures.pairs.items()},
         pairs_by={label: _pair_groups(scores, label, split, resamples, sources) for label in LABELS},
@@ -282,7 +239,7 @@ def _method_report(
             for column, pairs in split.pairs.items()
         },
         reliability={column: reliability(scores.pairs[column], pairs.same) for column, pairs in split.pairs.items()}
-        if method.is_learned
+        if method.is_probability
         else None,
     )
 
@@ -359,14 +316,14 @@ def _differences(figures: Mapping[str, MethodFigures], reference: str) -> Differ
     mine = figures[reference]
     others = {
         name: MethodDifferences(
-            pearson=_by_key(mine.pairs, theirs.pairs, (POOLED, *LABELS), "pearson"),
-            precision_at_10=_by_key(mine.retrieval, theirs.retrieval, TASKS, "precision_at_10"),
-            map=_by_key(mine.retrieval, theirs.retrieval, TASKS, "map"),
+            pearson=_by_key(mine.pairs, theirs.pairs, (BLIND, *LABELS), "pearson"),
+            precision_at_10=_by_key(mine.retrieval, theirs.retrieval, RETRIEVAL_TASKS, "precision_at_10"),
+            map=_by_key(mine.retrieval, theirs.retrieval, RETRIEVAL_TASKS, "map"),
         )
         for name, theirs in figures.items()
         if name != reference
     }
-    return Differences(reference, len(others) * (1 + len(LABELS) + 2 * len(TASKS)), others)
+    return Differences(reference, len(others) * (1 + len(LABELS) + 2 * len(RETRIEVAL_TASKS)), others)
 
 
 def _by_key(
@@ -406,25 +363,28 @@ def confusion(labels: np.ndarray, posteriors: np.ndarray, classes: Sequence[str]
 def _queries(scores: MethodScores, split: Split) -> Queries:
     return Queries(
         scores.method.name,
-        {name: _examples(rankings, TASKS[name], split) for name, rankings in scores.rankings.items()},
+        {name: _examples(rankings, split) for name, rankings in scores.rankings.items()},
     )
 
 
-def _examples(rankings: Rankings, task: Task, split: Split) -> Examples:
+def _examples(rankings: Rankings, split: Split) -> Examples:
     precision, answerable = rankings.by_query["map"], np.flatnonzero(rankings.is_answerable)
     # Of equal precision, the one that was surer of its first match is the better.
     order = answerable[np.lexsort((answerable, -rankings.scores[answerable, 0], -precision[answerable]))]
     best, worst = (
-        tuple(_example(row, rankings, task, split) for row in rows[:EXAMPLES].tolist()) for rows in (order, order[::-1])
+        tuple(_example(row, rankings, split) for row in rows[:EXAMPLES].tolist()) for rows in (order, order[::-1])
     )
     return Examples(best, worst)
 
 
-def _example(row: int, rankings: Rankings, task: Task, split: Split) -> Example:
-    query, train, items = split.test, split.train, rankings.items[row]
-    found = {label: column[items] for label, column in train.labels.items()}
-    relevant = task.relevance(query.labels, found, np.array([row]))[0]
-    matches = zip(train.ids[items].tolist(), rankings.scores[row].tolist(), relevant.tolist(), strict=True)
+def _example(row: int, rankings: Rankings, split: Split) -> Example:
+    query, items = split.test, rankings.items[row, :EXAMPLE_MATCHES]
+    shown = (
+        split.train.ids[items],
+        rankings.scores[row, :EXAMPLE_MATCHES],
+        rankings.is_relevant[row, :EXAMPLE_MATCHES],
+    )
+    matches = zip(*(column.tolist() for column in shown), strict=True)
     return Example(
         id=str(query.ids[row]),
         labels={label: str(column[row]) for label, column in query.labels.items()},

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import compress
 from typing import TypeVar
 
 import numpy as np
 
 from cbir.bundle import Bundle
 from cbir.errors import DataError
+from cbir.features.backbone import Backbone
 from cbir.report import (
+    CopyEstimates,
     Estimate,
     MethodSpreads,
     PairEstimates,
@@ -23,16 +26,18 @@ from train.data.split import near_duplicate_groups, split_by_group
 from train.evaluation.metrics import mean_of_known, pair_metrics
 from train.evaluation.scoring import score_all, split_gallery
 from train.fit import fit_methods
+from train.fit.views import extract_views
 
 TEST_SHARE = 0.2  # of fresh splits, where the bundle does not tell its own
 T = TypeVar("T")
 Metrics = Mapping[str, float]
-# Of one seed, by method: metrics of pairs by column, metrics of retrieval by task.
-Figures = Mapping[str, tuple[Mapping[str, Metrics], Mapping[str, Metrics]]]
+# Of one seed, by method: metrics of pairs by column, metrics of retrieval by task, and, where copies were made, the
+# share of them that rank their photo first, by edit.
+Figures = Mapping[str, tuple[Mapping[str, Metrics], Mapping[str, Metrics], Mapping[str, float] | None]]
 
 
-def over_fresh_splits(bundle: Bundle, seeds: Sequence[int]) -> Seeds:
-    """Fits and scores the methods anew on a split for each seed.
+def over_fresh_splits(bundle: Bundle, backbone: Backbone, seeds: Sequence[int]) -> Seeds:
+    """Fits and scores the methods anew on a split for each seed, the backbone being the bundle's.
 
     Raises:
         DataError: the bundle has a color network, which was tuned on photos that fresh splits would evaluate on.
@@ -48,25 +53,28 @@ def over_fresh_splits(bundle: Bundle, seeds: Sequence[int]) -> Seeds:
         tuple(seeds),
         "Mean and standard deviation over fresh splits of the gallery's photos, methods fitted anew on each train side "
         "alone (without photos that the bundle was fitted on beside its gallery).",
-        _spreads([_fresh_split(bundle, split_by_group(groups, share, seed), seed) for seed in seeds]),
+        _spreads([_fresh_split(bundle, backbone, split_by_group(groups, share, seed), seed) for seed in seeds]),
+        None,
     )
 
 
-def _fresh_split(bundle: Bundle, is_test: np.ndarray, seed: int) -> Figures:
+def _fresh_split(bundle: Bundle, backbone: Backbone, is_test: np.ndarray, seed: int) -> Figures:
     gallery = replace(bundle.gallery, splits=np.where(is_test, "test", "train"))
     labels = {name: column[~is_test] for name, column in gallery.labels.items()}
-    models = fit_methods(gallery.features.take(~is_test), labels, seed)
+    views = extract_views(list(compress(gallery.thumbnails, ~is_test)), backbone, seed)
+    models = fit_methods(gallery.features.take(~is_test), labels, views, seed)
     split = split_gallery(gallery, seed)
     return {
         name: (
             {
-                column: pair_metrics(scores.pairs[column], pairs.same, scores.method.is_learned)
+                column: pair_metrics(scores.pairs[column], pairs.same, scores.method.is_probability)
                 for column, pairs in split.pairs.items()
             },
             {
                 task: {metric: mean_of_known(values) for metric, values in rankings.by_query.items()}
                 for task, rankings in scores.rankings.items()
             },
+            None,
         )
         for name, scores in score_all(models, split).items()
     }
@@ -108,6 +116,7 @@ def over_bundles(reports: Sequence[Report]) -> Seeds:
         "Mean and standard deviation over bundles trained on different splits of the same photos, color networks "
         "included.",
         _spreads([_reported(report) for report in reports]),
+        _first_by_edit([_first(r.garments.likeness) if r.garments and r.garments.likeness else None for r in reports]),
     )
 
 
@@ -116,14 +125,32 @@ def _reported(report: Report) -> Figures:
         name: (
             {column: _values(found) for column, found in method.pairs.items()},
             {task: _values(found) for task, found in method.retrieval.items()},
+            _first(report.garments.methods[name]) if report.garments else None,
         )
         for name, method in report.methods.items()
     }
 
 
+def _first(found: Mapping[str, CopyEstimates]) -> dict[str, float]:
+    """R@1 by edit."""
+    return {edit: _value(estimates.recall_at_1) for edit, estimates in found.items()}
+
+
+def _first_by_edit(by_seed: Sequence[Mapping[str, float] | None]) -> dict[str, Spread] | None:
+    """Spreads of R@1 by edit; None where a seed has no such figures."""
+    known = [found for found in by_seed if found]
+    if len(known) < len(by_seed):
+        return None
+    return {edit: _spread([found[edit] for found in known]) for edit in known[0]}
+
+
 def _values(estimates: PairEstimates | RetrievalEstimates) -> dict[str, float]:
     named: dict[str, Estimate | None] = {field.name: getattr(estimates, field.name) for field in fields(estimates)}
-    return {name: float("nan") if one.value is None else one.value for name, one in named.items() if one is not None}
+    return {name: _value(one) for name, one in named.items() if one is not None}
+
+
+def _value(estimate: Estimate) -> float:
+    return float("nan") if estimate.value is None else estimate.value
 
 
 def _spreads(by_seed: Sequence[Figures]) -> dict[str, MethodSpreads]:
@@ -131,6 +158,7 @@ def _spreads(by_seed: Sequence[Figures]) -> dict[str, MethodSpreads]:
         name: MethodSpreads(
             _by_key([figures[name][0] for figures in by_seed], _pair_spreads),
             _by_key([figures[name][1] for figures in by_seed], lambda spreads: RetrievalSpreads(**spreads)),
+            _first_by_edit([figures[name][2] for figures in by_seed]),
         )
         for name in by_seed[0]
     }

@@ -50,13 +50,12 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class FittedAttributes:
-    """What the first stage gives to the second.
+    """The attribute model, and what it was calibrated by.
 
     Attributes:
         model: fitted on all n photos, calibrated.
         unseen: (n, p) float32, posteriors of each photo by models that did not see it; zeros for photos that a color
-            network was tuned on. A pair model fitted on posteriors of photos that their own model has seen would learn
-            to trust them too much (Wolpert, Stacked generalization, 1992).
+            network was tuned on.
         temperatures: for each of `LABELS`, what its logits were divided by.
     """
 

@@ -23,11 +23,13 @@ from tqdm import tqdm
 
 from cbir.features.backbone import Backbone, load_backbone
 from cbir.features.color_network import ColorNetwork
+from cbir.graphs import onnx_runtime
 from train.fit.augment import canvas, generate_grounds, random_view
 
 if TYPE_CHECKING:
     import torch
 
+TUNING_VERSION = 1  # to be raised whenever another network would come out: tuned ones are kept by it
 START = "efficientnet-lite0"  # a name in `BACKBONES`
 EPOCHS = 6  # how often each photo is seen
 BATCH_SIZE = 32
@@ -187,6 +189,7 @@ def _to_onnx(network: "torch.nn.Module", start: Backbone) -> bytes:
 
 def _quantised(graph: bytes, photos: Sequence[Image.Image]) -> bytes:
     """Rounds a graph of `_to_onnx` to 8 bits, by the ranges that activations have for photos of its input's size."""
+    onnx_runtime()  # before what follows imports it
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -9,15 +9,25 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from cbir.bundle import Bundle, DatasetInfo
-from cbir.labels import TASKS
-from cbir.report import Estimate, MethodReport, Report
+from cbir.labels import BLIND, TASKS
+from cbir.report import CopyEstimates, Estimate, MethodReport, Report
 from cbir.report_tables import report_tables
 from train.evaluation.markdown import markdown_table, provenance, table
 from train.hub.upload import MARK
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 # As the Hub's catalogue of metrics names them, where it does.
-METRICS = ("pearsonr", "spearmanr", "roc_auc", "precision_at_1", "precision_at_10", "map")
+METRICS = (
+    "pearsonr",
+    "spearmanr",
+    "roc_auc",
+    "precision_at_1",
+    "precision_at_10",
+    "map",
+    "recall_at_1",
+    "recall_at_10",
+    "mrr",
+)
 
 
 def model_card(bundle: Bundle, repo: str) -> str:
@@ -49,7 +59,7 @@ def model_card(bundle: Bundle, repo: str) -> str:
         weights=weights,
         source=_source(dataset),
         n_pictures=f"{len(bundle.gallery):,}",
-        methods=[method.title for method in bundle.methods if method.is_learned],
+        methods=[method for method in bundle.methods if method.is_learned],
         counts=_counts(dataset.counts),
         provenance=provenance(report) if report else None,
         tables=[table(one) for one in report_tables(report)] if report else [],
@@ -58,8 +68,9 @@ def model_card(bundle: Bundle, repo: str) -> str:
 
 
 def _eval_results(report: Report, dataset: DatasetInfo) -> Iterator[EvalResult]:
-    for method in report.methods.values():
-        for task, metric, name, estimate in _estimates(method):
+    for key, method in report.methods.items():
+        found = [*_estimates(method), *(_copies(report.garments.methods[key]) if report.garments else [])]
+        for task, metric, name, estimate in found:
             if estimate.value is not None:
                 yield EvalResult(
                     task_type="image-feature-extraction",
@@ -86,10 +97,11 @@ def _source(dataset: DatasetInfo) -> str:
 def _estimates(method: MethodReport) -> Iterator[tuple[str, str, str, Estimate]]:
     """What is evaluated, the metric as the Hub names it and as people read it, and the figure."""
     for column, pairs in method.pairs.items():
-        task = f"Pairs of photos, {TASKS[column].title.lower() if column in TASKS else column}"
-        yield task, "pearsonr", f"Pearson ({column})", pairs.pearson
-        yield task, "spearmanr", f"Spearman ({column})", pairs.spearman
-        yield task, "roc_auc", f"ROC-AUC ({column})", pairs.roc_auc
+        name, title = ("pooled", "pooled") if column == BLIND else (column, TASKS[column].title.lower())
+        task = f"Pairs of photos, {title}"
+        yield task, "pearsonr", f"Pearson ({name})", pairs.pearson
+        yield task, "spearmanr", f"Spearman ({name})", pairs.spearman
+        yield task, "roc_auc", f"ROC-AUC ({name})", pairs.roc_auc
     for name, found in method.retrieval.items():
         task = f"Retrieval, {TASKS[name].title.lower()}"
         yield task, "precision_at_1", f"precision@1 ({name})", found.precision_at_1
@@ -102,3 +114,11 @@ def _counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     types = sorted({type_ for row in counts.values() for type_ in row})
     rows = [[color or "unknown", *(f"{row.get(type_, 0):,}" for type_ in types)] for color, row in counts.items()]
     return markdown_table(["", *(type_ or "unknown" for type_ in types)], rows)
+
+
+def _copies(by_edit: Mapping[str, CopyEstimates]) -> Iterator[tuple[str, str, str, Estimate]]:
+    """The same of edited copies, over all edits."""
+    task, found = "Retrieval, the photo that an edited copy was made of", by_edit["mean"]
+    yield task, "recall_at_1", "R@1 (same garment)", found.recall_at_1
+    yield task, "recall_at_10", "R@10 (same garment)", found.recall_at_10
+    yield task, "mrr", "MRR (same garment)", found.mrr

@@ -14,13 +14,3 @@ def test_attribute_agreement_is_the_probability_of_equal_labels(toy_bundle):
     np.testing.assert_allclose(method.score(photos, photos, attributes, TASKS["color"]), by_label["color"], atol=1e-5)
     both = by_label["type"] * by_label["color"]
     np.testing.assert_allclose(method.score(photos, photos, attributes, TASKS["both"]), both, atol=1e-5)
-
-
-def test_agreement_of_pairs_is_that_of_the_same_two_photos(toy_bundle):
-    attributes, method = toy_bundle.attributes, SIMILARITIES["attribute_agreement"]
-    codes = method.encode(toy_bundle.gallery.features, attributes)
-    left, right = np.array([0, 3, 50]), np.array([9, 70, 51])
-    found = attributes.agreement_of_pairs(codes[left], codes[right])
-    for column, label in enumerate(LABELS):
-        expected = method.compare(codes, codes, attributes, label)[left, right]
-        np.testing.assert_allclose(found[:, column], expected, atol=1e-6)

@@ -113,7 +113,7 @@ def test_names_that_the_bundle_knows_are_listed(client, retriever):
     for endpoint in ("/search", "/search_by_id", "/search_together", "/search_many"):
         takes = {p["parameter_name"]: p["type"] for p in named[endpoint]["parameters"]}
         assert takes["method"]["enum"] == [method.name for method in retriever.methods]
-        assert takes["match"]["enum"] == ["type", "color", "both"]
+        assert takes["match"]["enum"] == ["type", "color", "both", "any"]
         assert takes["types"]["oneOf"][1]["items"]["enum"] == ["pants", "shirt", "shoes"]
         assert takes["colors"]["oneOf"][1]["items"]["enum"] == ["blue", "red", "white"]
 
@@ -192,7 +192,8 @@ def test_a_match_is_explained(client, photo):
         assert answer["evidence"]["type"]["query"] == "shirt"
         assert answer["sentence"].startswith("Same type: ")
         for side in ("query_map", "item_map"):
-            assert sum(map(sum, answer[side]["values"])) == pytest.approx(answer["likeness"], abs=0.1)
+            found = sum(map(sum, answer[side]["values"])) + answer[side]["color"]
+            assert max(found, 0) == pytest.approx(answer["likeness"], abs=0.1)
             assert answer[side]["picture"].startswith("data:image/jpeg;base64,")
             assert answer[side]["box"] == [0, 0, 1, 1]
 
@@ -234,7 +235,8 @@ def test_methods_are_those_of_the_bundle(client, retriever):
     assert [method["name"] for method in answer["methods"]] == [method.name for method in retriever.methods]
     assert answer["default"] in {method["name"] for method in answer["methods"]}
     assert all(method["explanation"] for method in answer["methods"])
-    assert [choice["name"] for choice in answer["match"]] == ["type", "color", "both"]
+    assert [choice["name"] for choice in answer["match"]] == ["type", "color", "both", "any"]
+    assert [choice["name"] for choice in answer["match"] if choice["is_blind"]] == ["any"]
 
 
 @pytest.mark.parametrize(

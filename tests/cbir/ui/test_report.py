@@ -25,11 +25,11 @@ def test_it_shows_figures_curves_confusions_and_queries(bundle, language):
     pearson = found.methods["cosine"].pairs["type"].pearson
     figure = f"{pearson.value:.3f}<small>({pearson.low:.3f} – {pearson.high:.3f})</small>"
     assert (figure if language == "en" else figure.replace(".", ",")) in html
-    n_learned = sum(method.is_learned for method in found.methods.values())
+    n_probable = sum(method.is_probability for method in found.methods.values())
     # Curves, histograms and reliability for two labels each, and the histogram of familiarity.
-    assert html.count("<figure>") == 2 + 2 * len(found.methods) + 2 * n_learned + 1
+    assert html.count("<figure>") == 2 + 2 * len(found.methods) + 2 * n_probable + 1
     assert html.count("<polyline") == 2 * len(found.methods)
-    assert html.count("<h2>") == 7 + 5  # tables, and other sections
+    assert html.count("<h2>") == 12 + 5  # tables, and other sections
     for task in ("type", "color", "both"):
         for query in found.queries.tasks[task].worst:
             assert f"href='?id={query.id}&amp;method={found.queries.method}&amp;match={task}'" in html
@@ -47,7 +47,7 @@ def test_portuguese_tables_are_portuguese(bundle):
 def test_sections_that_a_report_lacks_are_left_out(toy_bundle):
     bare = dataclasses.replace(toy_bundle.report, familiarity=None, confusion=None)
     html = report.page(dataclasses.replace(toy_bundle, report=bare), THUMBNAILS, Words())
-    assert html.count("<h2>") == 4 + 3
+    assert html.count("<h2>") == 6 + 3
     assert "confusion" not in html
     html = report.page(dataclasses.replace(toy_bundle, report=None), THUMBNAILS, Words())
     assert "no report" in html

@@ -5,10 +5,12 @@ import pytest
 
 from cbir.familiarity import Familiarity
 from cbir.features import Features
+from cbir.labels import RETRIEVAL_TASKS, TASKS
+from cbir.options import SearchOptions
 from cbir.similarity import Models
-from train.evaluation.familiarity import TopMatches, evaluate_familiarity, score_thresholds
+from train.evaluation.familiarity import best_probabilities, evaluate_familiarity, shares
 from train.evaluation.not_clothes import KINDS, not_clothes
-from train.evaluation.scoring import Rankings, Side, Split
+from train.evaluation.scoring import Side, Split
 
 NEAR, FAR = [1.0, 0.0], [0.0, 1.0]  # familiarity 1 and 0
 
@@ -25,8 +27,8 @@ def test_shares_match_a_worked_example():
         "fit": {"noise": features([FAR] * 20), "lookalike": features([NEAR] * 20)},
         "evaluate": {"noise": features([FAR, FAR, FAR]), "lookalike": features([NEAR])},
     }
-    found = evaluate_familiarity(model, Models(), Split(test, test, {}), {}, pictures, seed=0)
-    assert (found.threshold, found.least_score, found.n_test, found.n_not_clothes) == (0.5, 0.5, 5, 4)
+    found = evaluate_familiarity(model, Models(), Split(test, test, {}), {}, pictures)
+    assert (found.threshold, found.least_probability, found.n_test, found.n_not_clothes) == (0.5, 0.5, 5, 4)
     assert found.accepts_clothes == 0.6
     assert found.rejects_not_clothes == 0.75
     assert found.kinds == {"noise": 1, "lookalike": 0}
@@ -36,36 +38,24 @@ def test_shares_match_a_worked_example():
     assert sum(found.histogram.not_clothes) == 4
 
 
-def test_thresholds_of_the_score_match_a_worked_example():
-    matches = TopMatches(
-        np.array([0.9, 0.4, 0.8, 0.9, 0.3], np.float32), np.array([True, False, True, False, False]), np.arange(5)
-    )
-    is_unfamiliar = np.array([False, False, False, True, True])
-    foreign, is_foreign_unfamiliar = np.array([0.1, 0.2, 0.3, 0.7]), np.array([True, True, True, False])
-    found = score_thresholds(matches, foreign, is_unfamiliar, is_foreign_unfamiliar, seed=0)
-    even, together = found.score_even, found.together
-    assert (even.threshold, even.passes, even.rejects_right, even.rejects_not_clothes) == (0.5, 0.6, 0, 0.75)
-    assert even.rejects_wrong == pytest.approx(2 / 3)
-    assert (together.threshold, together.passes, together.rejects_right) == (None, 0.4, 0)
-    assert (together.rejects_wrong, together.rejects_not_clothes) == (1, 0.75)
+def test_shares_of_what_is_held_back_match_a_worked_example():
+    is_right = np.array([True, False, True, False, False])
+    found = shares(np.array([False, True, False, False, True]), is_right, np.array([True, True, True, False]))
+    assert (found.passes, found.rejects_right, found.rejects_not_clothes) == (0.6, 0, 0.75)
+    assert found.rejects_wrong == pytest.approx(2 / 3)
 
 
-def test_the_score_of_95_per_cent_is_evaluated_on_the_other_half():
-    scores = np.random.default_rng(0).random(2000).astype(np.float32)
-    matches = TopMatches(scores, np.ones(2000, bool), np.arange(2000))
-    none = np.zeros(2000, bool)
-    found = score_thresholds(matches, np.array([0.0]), none, np.array([False]), seed=0).score_95
-    assert found.threshold == pytest.approx(0.05, abs=0.02)
-    assert found.passes == pytest.approx(0.95, abs=0.02)
-    assert found.passes != 0.95  # as it would be on the half that it was set on
-
-
-def test_queries_that_cannot_be_answered_have_no_best_match():
-    by_query = {"map": np.array([0.5, np.nan, 1]), "precision_at_1": np.array([0.0, np.nan, 1])}
-    found = TopMatches.of(Rankings(by_query, np.zeros((3, 1), int), np.array([[0.1], [0.2], [0.3]])))
-    assert found.rows.tolist() == [0, 2]
-    assert found.scores.tolist() == [0.1, 0.3]
-    assert found.is_right.tolist() == [False, True]
+def test_the_probability_of_matches_is_that_of_a_search(toy_bundle, retriever):
+    """The report evaluates the very figures that the page shows."""
+    gallery, models = toy_bundle.gallery, toy_bundle.models
+    train = gallery.splits == "train"
+    rows = np.flatnonzero(~train)[:5]
+    queries, searched, task = gallery.features.take(rows), gallery.features.take(train), TASKS["both"]
+    ids = gallery.ids[train].tolist()
+    for query, probable in zip(rows, best_probabilities(models, queries, searched, task), strict=True):
+        result = retriever.search_by_id(str(gallery.ids[query]), SearchOptions(k=len(gallery)))
+        best = next(match for match in result.matches if match.id in ids)
+        assert probable == pytest.approx(best.probability, abs=1e-5)
 
 
 def test_the_report_counts_what_the_bundle_would_hold_back(toy_bundle):
@@ -73,7 +63,12 @@ def test_the_report_counts_what_the_bundle_would_hold_back(toy_bundle):
     test = bundle.gallery.features.take(bundle.gallery.splits == "test")
     accepted = np.mean(bundle.familiarity.score(test) >= bundle.familiarity.threshold)
     assert found.accepts_clothes == pytest.approx(accepted, abs=1e-4)
-    assert set(found.methods) == {method.name for method in bundle.methods if method.is_learned}
+    assert set(found.confidence) == set(RETRIEVAL_TASKS)
+    both = found.confidence["both"]
+    assert both.right == pytest.approx(
+        bundle.report.methods[bundle.default_method].retrieval["both"].precision_at_10.value
+    )
+    assert sum(both.reliability.n_pairs) == 10 * len(test)
 
 
 def test_pictures_without_clothes_are_repeatable_and_differ():

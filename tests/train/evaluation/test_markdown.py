@@ -54,7 +54,8 @@ def test_a_table_has_its_title_notes_and_details_of_headings():
 
 def test_all_tables_show_all_methods(toy_bundle):
     text = tables(toy_bundle.report)
-    assert text.count("| Cosine ") == 3
+    assert text.count("| Cosine ") == 5
+    assert text.count("| Likeness alone ") == 2
     value = toy_bundle.report.methods["cosine"].pairs["type"].pearson
     assert cell(value) in text
 

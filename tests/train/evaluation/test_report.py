@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 
-from cbir.labels import LABELS, TASKS
+from cbir.labels import LABELS, RETRIEVAL_TASKS, TASKS
 from cbir.similarity import DEFAULT_METHOD, SIMILARITIES
 from train.data.split import sample_pairs
 from train.evaluate import evaluate
@@ -110,14 +110,14 @@ def test_curves_count_every_pair(report):
             assert list(curve.recall) == sorted(curve.recall)
             assert curve.recall[-1] == 1
     learned = {name for name, method in report.methods.items() if method.reliability}
-    assert learned == {m.name for m in SIMILARITIES.values() if m.is_learned}
+    assert learned == {m.name for m in SIMILARITIES.values() if m.is_probability}
     counts = report.methods["random_forest"].reliability["type"].n_pairs
     assert sum(counts) == report.protocol.n_pairs["type"]
 
 
 def test_best_and_worst_queries_are_test_photos_with_train_matches(report, toy_bundle):
     gallery = toy_bundle.gallery
-    for task in TASKS.values():
+    for task in (TASKS[name] for name in RETRIEVAL_TASKS):
         examples = report.queries.tasks[task.name]
         best, worst = ([query.average_precision for query in part] for part in (examples.best, examples.worst))
         assert best[0] >= best[-1] >= worst[-1] >= worst[0]

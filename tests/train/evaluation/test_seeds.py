@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from cbir.errors import DataError
+from cbir.labels import TASKS
 from cbir.similarity import SIMILARITIES, Models
+from tests.conftest import ToyBackbone
 from train.data.split import near_duplicate_groups, sample_pairs, split_by_group
 from train.evaluate import evaluate
 from train.evaluation.markdown import tables
@@ -22,9 +24,9 @@ def test_fresh_splits_give_means_and_deviations(toy_bundle, monkeypatch):
         is_test = split_by_group(near_duplicate_groups(gallery.features.embedding), 0.2, seed)
         features = gallery.features.take(is_test)
         pairs = sample_pairs(gallery.labels["color"][is_test], 5692, seed)
-        scores = SIMILARITIES["cosine"].score(features, features, None, None)[pairs.left, pairs.right]
+        scores = SIMILARITIES["cosine"].score(features, features, None, TASKS["color"])[pairs.left, pairs.right]
         values.append(pair_metrics(scores, pairs.same)["pearson"])
-    found = evaluate(toy_bundle, seeds=(3, 4), replicates=2)
+    found = evaluate(toy_bundle, ToyBackbone(), seeds=(3, 4), replicates=2)
     assert found.seeds.seeds == (3, 4)
     spread = found.seeds.methods["cosine"].pairs["color"].pearson
     assert (spread.mean, spread.deviation) == pytest.approx((np.mean(values), np.std(values, ddof=1)), abs=2e-4)
@@ -45,6 +47,9 @@ def test_bundles_are_put_together(toy_bundle):
     assert (spread.mean, spread.deviation) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     assert found.methods["random_forest"].retrieval["both"].map.deviation == 0
     assert found.methods["cosine"].pairs["type"].ece is None
+    assert found.likeness["mean"].mean == report.garments.likeness["mean"].recall_at_1.value
+    assert list(found.methods["cosine"].garments) == ["mean", *report.garments.edits]
+    assert over_bundles([report, replace(other, garments=None)]).likeness is None
 
 
 def test_bundles_must_differ_in_their_seeds_alone(toy_bundle):

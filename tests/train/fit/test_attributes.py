@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,17 @@ def test_two_classes_are_enough(photos, labels):
     two = {name: column[rows] for name, column in labels.items()}
     posteriors = fitted(photos.take(rows), two).model.posteriors(photos.take(rows))["color"]
     assert (posteriors.argmax(axis=1) == (two["color"] == "red")).mean() > 0.95
+
+
+def test_what_a_color_network_learned_from_calibrates_nothing(photos, labels):
+    """Photos whose learned features give their label away: they are trusted as on photos that do not."""
+    rng = np.random.default_rng(0)
+    tuned = np.arange(len(photos)) % 4 != 0
+    colors = np.unique(labels["color"])
+    learned = np.eye(len(colors), dtype=np.float32)[np.searchsorted(colors, labels["color"])]
+    learned[~tuned] = rng.permutation(learned[~tuned])  # of others they tell nothing
+    features = dataclasses.replace(photos, learned=learned)
+    careful, naive = fit_attributes(features, labels, 0, tuned), fitted(features, labels)
+    others = features.take(~tuned)
+    spread = [np.ptp(found.model.posteriors(others)["color"]) for found in (careful, naive)]
+    assert spread[0] < 0.5 * spread[1]

@@ -23,11 +23,12 @@ def card(toy_bundle):
 def test_its_metadata_hold_every_figure_with_its_interval(card, toy_bundle):
     results = {r.metric_name: r for r in ModelCard(card).data.eval_results}
     report = toy_bundle.report
-    assert len(results) == len(report.methods) * (3 * 3 + 3 * 3)
+    assert len(results) == len(report.methods) * (3 * 3 + 3 * 3 + 3)  # pairs, rankings, copies
     for name, estimate in (
         ("map (type), Cosine", report.methods["cosine"].retrieval["type"].map),
         ("precision@10 (both), Cosine", report.methods["cosine"].retrieval["both"].precision_at_10),
-        ("Pearson (pooled), Cosine", report.methods["cosine"].pairs["pooled"].pearson),
+        ("R@1 (same garment), Cosine", report.garments.methods["cosine"]["mean"].recall_at_1),
+        ("Pearson (pooled), Cosine", report.methods["cosine"].pairs["any"].pearson),
     ):
         assert results[name].metric_value == estimate.value
         assert results[name].metric_args["interval_95"] == [estimate.low, estimate.high]
