@@ -1,1 +1,1 @@
-"""Speed, measured by hand."""
+"""How fast it is, beside others in the same run: `python -m benchmarks.run`."""

@@ -35,6 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from cbir import hub
+from cbir.columns import BytesColumn
 from cbir.errors import BundleError, HubUnreachableError, Message
 from cbir.familiarity import Familiarity
 from cbir.features import Features
@@ -60,6 +61,8 @@ SCHEMA_VERSION = 5
 EMBEDDED = Path(__file__).resolve().parent.parent / "samples" / "bundle"
 MANIFEST = "manifest.json"
 GALLERY = "gallery.parquet"
+GROUP = 256  # rows of it that are read at once, where one is asked for
+CHECKED = 2**22  # bytes of an array that are checked at once
 FEATURES = "features.safetensors"
 MODELS = "models.safetensors"
 COLOR_NETWORK = "color_network.onnx"
@@ -485,12 +488,14 @@ def _parts(bundle: Bundle) -> dict[str, object]:
 def _write_files(bundle: Bundle, parts: Mapping[str, Flat], folder: Path) -> None:
     gallery = bundle.gallery
     columns = {"id": gallery.ids, **gallery.labels, "split": gallery.splits}
-    table = pa.table(
-        {**{name: column.tolist() for name, column in columns.items()}, "thumbnail": gallery.thumbnails}, _GALLERY
-    )
-    pq.write_table(table, folder / GALLERY)
+    with pq.ParquetWriter(folder / GALLERY, _GALLERY) as file:
+        for start in range(0, len(gallery), GROUP):
+            rows = slice(start, start + GROUP)
+            part = {name: column[rows].tolist() for name, column in columns.items()}
+            file.write_table(pa.table({**part, "thumbnail": list(gallery.thumbnails[rows])}, _GALLERY))
     features = {part.name: getattr(gallery.features, part.name) for part in fields(Features)}
-    _save_arrays({name: a.astype(np.float16) for name, a in features.items() if a.size}, folder / FEATURES)
+    halves = {name: a.astype(np.float16, copy=False) for name, a in features.items() if a.size}
+    _save_arrays(halves, folder / FEATURES)
     _save_arrays({f"{name}/{at}": a for name, flat in parts.items() for at, a in flat.arrays.items()}, folder / MODELS)
     for name, flat in parts.items():
         for place, graph in flat.graphs.items():
@@ -587,17 +592,46 @@ def _read_arrays(path: Path, kinds: Container[str]) -> dict[str, np.ndarray]:
 
 
 def _read_features(folder: Path) -> Features:
-    arrays = _read_arrays(folder / FEATURES, ("F16",))
+    """The features, float16: they stay in the file, which the system reads where and when a search needs them."""
+    arrays = _map_arrays(folder / FEATURES)
     names = {part.name for part in fields(Features)}
     if not {"embedding", "color"} <= set(arrays) <= names:
         raise BundleError(f"{FEATURES} holds {_names(arrays)}, expected {_names(names)}: build it again")
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise BundleError(f"{FEATURES} holds numbers in {name} that are not finite: build it again")
     try:
-        return Features(**{name: array.astype(np.float32) for name, array in arrays.items()})
+        return Features(**arrays)
     except ValueError as error:
         raise BundleError(f"{FEATURES}: {error}") from error
+
+
+def _map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Half-precision arrays that stay in their file (https://github.com/huggingface/safetensors#format)."""
+    with safe_open(path, "numpy") as file:  # checks the header
+        for name in file.keys():  # noqa: SIM118 - it is no dictionary
+            if (kind := file.get_slice(name).get_dtype()) != "F16":
+                raise BundleError(f"{path.name} holds {name[:200]} as {kind}, expected F16: build it again")
+    with path.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        header = json.loads(opened.read(size))
+    header.pop("__metadata__", None)
+    arrays = {}
+    for name, about in header.items():
+        shape, (start, stop) = tuple(about["shape"]), (8 + size + end for end in about["data_offsets"])
+        _check_finite(path, name, start, stop)
+        # Nothing can be mapped where there is nothing.
+        mapped = np.memmap(path, "<f2", "r", start, shape) if start < stop else np.empty(shape, np.float16)
+        arrays[name] = np.asarray(mapped)
+    return arrays
+
+
+def _check_finite(path: Path, name: str, start: int, stop: int) -> None:
+    """Checks half-precision numbers from one place of a file to another: read, not mapped, they leave memory again."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < stop:
+            bits = np.frombuffer(file.read(min(CHECKED, stop - start)), "<u2")
+            start += CHECKED
+            if (bits & 0x7FFF).max() >= 0x7C00:  # all bits of the exponent: infinite, or no number
+                raise BundleError(f"{FEATURES} holds numbers in {name} that are not finite: build it again")
 
 
 def _read_gallery(folder: Path, features: Features) -> Gallery:
@@ -613,13 +647,16 @@ def _read_gallery(folder: Path, features: Features) -> Gallery:
     packed = {group.column(i).compression for group in groups for i in range(group.num_columns)}
     if not packed <= {"SNAPPY", "UNCOMPRESSED"}:  # others make a thousand bytes of one
         raise BundleError(f"{GALLERY} is compressed by {_names(packed)}, expected SNAPPY")
-    table = file.read()
-    columns = {name: _column(name, table[name]) for name in _GALLERY.names}
-    thumbnails = columns.pop("thumbnail")
-    if not all(jpeg.startswith(b"\xff\xd8\xff") and len(jpeg) <= MAX_THUMBNAIL for jpeg in set(thumbnails)):
-        raise BundleError(f"{GALLERY} holds thumbnails that are no JPEG of at most {MAX_THUMBNAIL} bytes")
-    strings = {name: np.array(column, dtype=str) for name, column in columns.items()}
-    return Gallery(strings["id"], {name: strings[name] for name in LABELS}, features, thumbnails, strings["split"])
+    strings = {}
+    for name in _GALLERY.names:
+        if name != "thumbnail":
+            strings[name] = np.array(_column(name, file.read([name])[name]), dtype=str)
+    for number in range(file.num_row_groups):
+        thumbnails = _column("thumbnail", file.read_row_group(number, ["thumbnail"])["thumbnail"])
+        if not all(jpeg.startswith(b"\xff\xd8\xff") and len(jpeg) <= MAX_THUMBNAIL for jpeg in set(thumbnails)):
+            raise BundleError(f"{GALLERY} holds thumbnails that are no JPEG of at most {MAX_THUMBNAIL} bytes")
+    labels = {name: strings[name] for name in LABELS}
+    return Gallery(strings["id"], labels, features, BytesColumn.of_file(path, "thumbnail"), strings["split"])
 
 
 def _column(name: str, chunks: pa.ChunkedArray) -> list[Any]:

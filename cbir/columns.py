@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self, overload
 
@@ -21,27 +21,36 @@ class BytesColumn(Sequence[bytes]):
     Row groups are read whole, and the last ones are kept: rows that lie side by side cost one read.
     """
 
-    def __init__(self, column: str, groups: Sequence[tuple[Path, int]], places: np.ndarray) -> None:
+    def __init__(
+        self,
+        column: str,
+        groups: Sequence[tuple[Path, int]],
+        places: np.ndarray,
+        opened: Mapping[Path, pq.ParquetFile] | None = None,
+    ) -> None:
         """Names the rows.
 
         Args:
             column: its name.
             groups: parquet files with a row group of each.
             places: (n, 2) int, of each value the number in `groups` and the row in that group.
+            opened: files that are open already, and stay so.
         """
         self._column, self._groups, self._places = column, groups, places
         self._kept: OrderedDict[tuple[Path, int], pa.ChunkedArray] = OrderedDict()
+        self._opened = opened or {}
         self._files: dict[Path, pq.ParquetFile] = {}
         self._lock = threading.Lock()
 
     @classmethod
     def of_file(cls, path: Path, column: str) -> Self:
-        """A whole column of one file."""
-        with pq.ParquetFile(path) as file:
-            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        """A whole column of one file, which stays open: it may be replaced by another meanwhile."""
+        file = _open(path, column)
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         groups = np.repeat(np.arange(len(sizes)), sizes)
         rows = np.concatenate([np.arange(size) for size in sizes]) if sizes else np.empty(0, int)
-        return cls(column, [(path, group) for group in range(len(sizes))], np.stack([groups, rows], axis=1))
+        places = np.stack([groups, rows], axis=1).astype(np.int32)
+        return cls(column, [(path, group) for group in range(len(sizes))], places, {path: file})
 
     def __len__(self) -> int:
         return len(self._places)
@@ -65,7 +74,7 @@ class BytesColumn(Sequence[bytes]):
 
     def take(self, rows: np.ndarray) -> "BytesColumn":
         """Some rows, by their numbers; reads nothing."""
-        return BytesColumn(self._column, self._groups, self._places[rows])
+        return BytesColumn(self._column, self._groups, self._places[rows], self._opened)
 
     def _read(self, group: tuple[Path, int]) -> pa.ChunkedArray:
         path, number = group
@@ -74,11 +83,12 @@ class BytesColumn(Sequence[bytes]):
                 self._kept.move_to_end(group)
                 return self._kept[group]
             try:
-                if path not in self._files:
+                file = self._opened.get(path) or self._files.get(path)
+                if file is None:
                     while len(self._files) >= KEPT:
                         self._files.pop(next(iter(self._files))).close()
-                    self._files[path] = pq.ParquetFile(path)
-                values = self._files[path].read_row_group(number, [self._column])[self._column]
+                    file = self._files[path] = _open(path, self._column)
+                values = file.read_row_group(number, [self._column])[self._column]
             except (pa.ArrowException, OSError) as error:
                 raise CbirError(
                     "{file} of the catalogue can no longer be read: start the app again", file=path.name
@@ -96,7 +106,14 @@ def join_bytes(parts: Sequence[Sequence[bytes]]) -> Sequence[bytes]:
         return [value for part in parts for value in part]
     starts = np.cumsum([0, *(len(part._groups) for part in columns)])
     places = [part._places + np.array([start, 0]) for part, start in zip(columns, starts.tolist(), strict=False)]
-    return BytesColumn(columns[0]._column, [g for part in columns for g in part._groups], np.concatenate(places))
+    groups = [group for part in columns for group in part._groups]
+    opened = {path: file for part in columns for path, file in part._opened.items()}
+    return BytesColumn(columns[0]._column, groups, np.concatenate(places), opened)
+
+
+def _open(path: Path, column: str) -> pq.ParquetFile:
+    # As indices of values: a small file may repeat a value many times.
+    return pq.ParquetFile(path, read_dictionary=[column])
 
 
 def take_bytes(values: Sequence[bytes], rows: np.ndarray) -> Sequence[bytes]:

@@ -2,7 +2,8 @@
 
 A graph is data that an engine in C++ follows, so it is looked at before: it may hold the fields, operators and types
 named here and nothing else, hence no loops, no functions and no files outside of it; every operator's shape follows
-from those before it, so that memory and time are known; trees are trees. Then ONNX Runtime opens it.
+from those before it, so that memory and time are known; trees are trees. Then a forest is arrays, and ONNX Runtime
+opens a network.
 
 The format is Protocol Buffers (https://protobuf.dev/programming-guides/encoding), the messages are those of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; training writes them with the package `onnx`, which the app does
@@ -330,9 +331,32 @@ FOREST = {
 }
 
 
+@dataclass(frozen=True)
+class Trees:
+    """A Random Forest of two classes: the n nodes of t trees, one tree after the other.
+
+    Attributes:
+        width: w, numbers in a row.
+        feature: (n,) int32, the number that a node looks at.
+        threshold: (n,) float32: a row whose number is at most this goes to the left.
+        left: (n,) int32, place of the left child; -1 in a leaf.
+        right: (n,) int32, place of the right child; -1 in a leaf.
+        value: (n,) float64, what a leaf adds to the probability of the second class.
+        roots: (t,) int32, places.
+    """
+
+    width: int
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+    roots: np.ndarray
+
+
 @lru_cache(maxsize=16)
-def open_forest(data: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
-    """Opens a Random Forest: "X" (n, w) float32 -> "probabilities" (n, 2), by one thread.
+def open_forest(data: bytes) -> Trees:
+    """Reads a Random Forest: "X" (n, w) float32 -> "probabilities" (n, 2).
 
     Raises:
         BundleError: it is something else; the message says what.
@@ -345,9 +369,40 @@ def open_forest(data: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed 
         if kind != _FLOAT or len(shape) != 2 or shape[0] is not None or not shape[1]:
             raise ValueError(f"takes rows of shape {shape}, expected one length")
         _check_forest(graph.nodes[0].attributes, int(shape[1]))
+        return _trees(graph.nodes[0].attributes, int(shape[1]))
     except (ValueError, OverflowError) as error:
         raise BundleError(f"the forest {error}: build the bundle again") from error
-    return _session(data)
+
+
+def _trees(found: Mapping[str, Attribute], width: int) -> Trees:
+    """What was checked, as arrays."""
+    columns = {name: np.asarray(found[name]) for name in (*_NODES, *_NODES_BESIDE, *_CLASSES)}
+    trees, ids = columns["nodes_treeids"], columns["nodes_nodeids"]
+    order = np.lexsort((ids, trees))  # places follow from it: the root of a tree is its first node
+    keys = (trees * (len(ids) + 1) + ids)[order]
+
+    def places(of_trees: np.ndarray, of_nodes: np.ndarray) -> np.ndarray:
+        return np.searchsorted(keys, of_trees * (len(ids) + 1) + of_nodes)
+
+    branch = columns["nodes_modes"][order] == "BRANCH_LEQ"
+    left, right = (
+        np.where(branch, places(trees[order], columns[side][order]), -1).astype(np.int32)
+        for side in ("nodes_truenodeids", "nodes_falsenodeids")
+    )
+    # Where leaves tell of one class alone, it is the second, whatever its number: so says the operator.
+    is_second = columns["class_ids"] == columns["class_ids"].max()
+    value = np.zeros(len(ids))
+    of_leaves = places(columns["class_treeids"][is_second], columns["class_nodeids"][is_second])
+    np.add.at(value, of_leaves, columns["class_weights"][is_second].astype(np.float64))
+    return Trees(
+        width,
+        columns["nodes_featureids"][order].astype(np.int32),
+        columns["nodes_values"][order].astype(np.float32),
+        left,
+        right,
+        value,
+        np.flatnonzero(np.r_[True, np.diff(trees[order]) != 0]).astype(np.int32),
+    )
 
 
 def _check_forest(found: Mapping[str, Attribute], width: int) -> None:
@@ -593,8 +648,7 @@ def onnx_runtime() -> Any:  # noqa: ANN401 - it comes without types
 def _session(data: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no typed session
     onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
-    # Two threads gave a pair another score beside other pairs; and threads that have nothing to do go on spinning and
-    # take the cores from the backbone.
+    # Threads that have nothing to do go on spinning and take the cores from the backbone.
     options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

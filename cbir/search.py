@@ -25,11 +25,13 @@ from cbir.images import crop_image, load_image
 from cbir.labels import LABELS, TASKS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
 from cbir.similarity import EVEN_WEIGHT, Similarity
-from cbir.similarity.codes import Codes, take
+from cbir.similarity.codes import Codes, kept, take
 from cbir.similarity.likeness import MatchFigures, match_figures
+from cbir.version import __version__
 from cbir.wanted import LEAST_SHARE, Fit, fit_wanted
 from cbir.words import Wanted, read_color, read_words
 
+KEPT_FROM = 100_000  # photos of a gallery whose codes are kept in the cache
 OUTSIDE = -1  # the row of a query photo that is no gallery item
 
 Photo = bytes | str | os.PathLike | Image.Image  # whatever `load_image` takes
@@ -140,7 +142,10 @@ def top_k(scores: np.ndarray, id_order: np.ndarray, k: int) -> np.ndarray:
     Returns:
         (k,) int rows, best first; fewer where fewer items take part.
     """
-    order = np.lexsort((id_order, -scores))[:k]
+    rows = np.arange(len(scores))
+    if 0 < k < len(scores):  # only what reaches the k-th best score is put in order
+        rows = np.flatnonzero(scores >= np.partition(scores, len(scores) - k)[len(scores) - k])
+    order = rows[np.lexsort((id_order[rows], -scores[rows]))][:k]
     return order[np.isfinite(scores[order])]
 
 
@@ -461,8 +466,16 @@ class Retriever:
 
     def _gallery_codes(self, method: Similarity) -> Codes:
         if method.encode not in self._codes:
-            self._codes[method.encode] = method.encode(self.gallery.features, self.bundle.models.of(method))
+            self._codes[method.encode] = self._encoded(method)
         return self._codes[method.encode]
+
+    def _encoded(self, method: Similarity) -> Codes:
+        """Codes of the gallery; of a large one, those that were worked out before, which takes a second."""
+        features, model = self.gallery.features, self.bundle.models.of(method)
+        if len(self.gallery) < KEPT_FROM or self.bundle.loaded_revision is None:
+            return method.encode(features, model)
+        made_by = f"{self.bundle.revision} {method.name} {__version__}"
+        return kept(made_by, features.embedding, lambda: method.encode(features, model))
 
     def _check_backbone(self, backbone: Backbone) -> Backbone:
         made_by = self.bundle.manifest.backbone

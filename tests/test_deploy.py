@@ -93,7 +93,7 @@ def test_what_is_imported_is_listed():
                 if isinstance(node, ast.ImportFrom) and not node.level:
                     names = [node.module]
                 for name in {name.partition(".")[0] for name in names} - ours - set(sys.stdlib_module_names):
-                    found = set(map(normal, packages.get(name, [name])))
+                    found = set(map(normal, packages.get(name, [name, f"{name}-cpu"])))  # not all are installed
                     assert name in ON_ZERO_GPU or found & listed, f"{path.relative_to(ROOT)} imports {name}"
 
 

@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from cbir.features import Features, unit
 from cbir.labels import LABELS, Task
-from cbir.similarity.codes import Codes, weighed
+from cbir.similarity.codes import ROWS, Codes, weighed
 from cbir.storage import Keys, Shape
 
 
@@ -96,11 +96,12 @@ class AttributeModel:
         Returns:
             For each of `LABELS` (n, k) float32, rows summing to 1, columns as in `classes`.
         """
-        x = scaled_parts(features, self.embedding, self.color, self.learned)
-        return {
-            label: softmax(x @ model.weights.T + model.offset, axis=1)
-            for label, model in ((label, self.by_label[label]) for label in LABELS)
-        }
+        parts = []
+        for start in range(0, max(len(features), 1), ROWS):  # bounds memory
+            x = scaled_parts(features.take(slice(start, start + ROWS)), self.embedding, self.color, self.learned)
+            models = (self.by_label[label] for label in LABELS)
+            parts.append([softmax(x @ model.weights.T + model.offset, axis=1) for model in models])
+        return {label: np.concatenate([part[number] for part in parts]) for number, label in enumerate(LABELS)}
 
     def columns(self, label: str) -> slice:
         """Where the posteriors of a label stand among those of all labels."""

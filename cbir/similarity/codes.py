@@ -3,10 +3,17 @@
 Legend: n photos, d numbers in an embedding, q queries, g gallery items.
 """
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+
+from cbir.files import CacheFolder
 
 # Arrays of n rows each. Embeddings stand in them as they are stored, not as copies, so that those of a gallery are in
 # memory once, whatever the number of methods.
@@ -28,6 +35,51 @@ def by_row(function: Callable[[np.ndarray], np.ndarray], vectors: np.ndarray) ->
     """A function of the rows of (n, d), as float32, some at a time."""
     starts = range(0, max(len(vectors), 1), ROWS)
     return np.concatenate([function(single(vectors[start : start + ROWS])) for start in starts])
+
+
+def kept(made_by: str, embedding: np.ndarray, make: Callable[[], Codes]) -> Codes:
+    """Codes that were worked out before, from the cache, or else from now on in it.
+
+    Args:
+        made_by: what they depend on, besides the embeddings: two that are made otherwise have another text.
+        embedding: stands in the codes as it is, and is not stored again.
+        make: works them out.
+
+    Returns:
+        The codes; what comes from the cache stays in its files.
+    """
+    folder, name = CacheFolder("codes"), hashlib.sha256(made_by.encode()).hexdigest()[:32]
+    found: list[np.ndarray] = []
+    if (about := folder.find(f"{name}.json")) is not None:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # damaged: made again
+            for number, digest in enumerate(json.loads(about.read_text(encoding="utf-8"))):
+                if digest is None:
+                    found.append(embedding)
+                    continue
+                path = about.with_name(f"{name}.{number}.npy")
+                with path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                        raise ValueError(f"{path} is damaged")
+                found.append(np.load(path, mmap_mode="r"))
+            return tuple(map(np.asarray, found))
+    codes = make()
+    digests: list[str | None] = []
+    for number, part in enumerate(codes):
+        if part is embedding:
+            digests.append(None)
+            continue
+        written = folder.write(f"{name}.{number}.npy", partial(_save, part))
+        if written is None:  # nowhere to keep them
+            return codes
+        with written.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    folder.write(f"{name}.json", lambda path: path.write_text(json.dumps(digests), encoding="utf-8"))
+    return codes
+
+
+def _save(part: np.ndarray, path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, part)
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:

@@ -8,8 +8,7 @@ import numpy as np
 from cbir.features import Features
 from cbir.labels import Task
 from cbir.similarity.codes import Codes, by_row, lengths, single
-
-NEAR = 0.01  # of the squared lengths: below this share of them, single precision would cancel to noise
+from cbir.similarity.products import inner_products, squared_distances
 
 
 def encode_cosine(features: Features, model: None) -> Codes:
@@ -20,7 +19,7 @@ def encode_cosine(features: Features, model: None) -> Codes:
 def compare_cosine(queries: Codes, gallery: Codes, model: None, task: Task, color_weight: float) -> np.ndarray:
     """Cosine: (q, g) float32."""
     (q, q_lengths), (x, x_lengths) = queries, gallery
-    return (q / q_lengths[:, None]) @ single(x).T / x_lengths
+    return inner_products(single(q), x) / q_lengths[:, None] / x_lengths
 
 
 def encode_euclidean(features: Features, model: None) -> Codes:
@@ -34,8 +33,4 @@ def compare_inverse_euclidean(
 ) -> np.ndarray:
     """1 / (1 + Euclidean distance): (q, g) float32."""
     (q, q_squared), (x, x_squared) = queries, gallery
-    both = q_squared[:, None] + x_squared
-    squared = both - 2 * single(q) @ single(x).T
-    rows, columns = np.nonzero(squared < NEAR * both)
-    squared[rows, columns] = ((single(q[rows]) - single(x[columns])) ** 2).sum(axis=1)
-    return 1 / (1 + np.sqrt(squared))
+    return 1 / (1 + np.sqrt(squared_distances(single(q), x, q_squared, x_squared)))

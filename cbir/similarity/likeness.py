@@ -24,10 +24,12 @@ from cbir.similarity.attributes import (
     encode_posteriors,
     scaled_parts,
 )
-from cbir.similarity.codes import Codes, lengths, weighed
+from cbir.similarity.codes import ROWS, Codes, lengths, single, weighed
 from cbir.similarity.geometric import compare_cosine
+from cbir.similarity.products import inner_products
 from cbir.storage import Shape
 
+MANY = 200_000  # photos from which codes take half the memory: a likeness then differs by less than .0001
 SAME_PICTURE = 0.95  # least likeness of two photos that show the same picture
 STEEPNESS = 16.0  # of the step from other garments to the same one, along the likeness
 FLOOR = 0.03  # of the probability that labels agree: sure matches tie, and the likeness orders them
@@ -59,9 +61,13 @@ class Likeness:
             raise ValueError(f"expected a projection of {x} numbers, got {self.projection.shape[0]}")
 
     def codes(self, features: Features) -> np.ndarray:
-        """Unit vectors whose inner product is the likeness: (n, k) float32."""
-        parts = scaled_parts(features, self.embedding, self.color, self.learned)
-        return unit(parts @ self._projection)
+        """Unit vectors whose inner product is the likeness: (n, k) float32; of many photos float16."""
+        codes = np.empty((len(features), self.projection.shape[1]), np.float16 if len(features) >= MANY else np.float32)
+        for start in range(0, len(features), ROWS):  # bounds memory
+            rows = slice(start, start + ROWS)
+            parts = scaled_parts(features.take(rows), self.embedding, self.color, self.learned)
+            codes[rows] = unit(parts @ self._projection)
+        return codes
 
     @cached_property
     def _projection(self) -> np.ndarray:
@@ -119,7 +125,7 @@ def compare_agreement_and_likeness(
     Returns:
         (q, g) float32.
     """
-    likeness = queries[-1] @ gallery[-1].T
+    likeness = inner_products(single(queries[-1]), gallery[-1])
     same = 1 / (1 + np.exp(-STEEPNESS * (likeness - model.likeness.even)))
     agreement = agreement_by_label(queries[:1], gallery[:1], model.attributes, task.labels)
     if task.is_blind:
@@ -156,7 +162,7 @@ def match_figures(photo: Codes, items: Codes, model: object, task: Task) -> Matc
     if not isinstance(model, AgreementAndLikeness):
         cosine = compare_cosine(photo, items, None, task, 0.5)[0]
         return MatchFigures(np.full(len(cosine), np.nan), np.clip(cosine, 0, 1), cosine >= NEAR_DUPLICATE)
-    likeness = (photo[-1] @ items[-1].T)[0]
+    likeness = inner_products(single(photo[-1]), items[-1])[0]
     is_same_picture = likeness >= SAME_PICTURE
     agreement = agreement_by_label(photo[:1], items[:1], model.attributes, task.labels)
     probability = np.clip(task.probability(agreement)[0], 0, 1)

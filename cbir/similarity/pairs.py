@@ -7,7 +7,7 @@ Each is fitted for every label, and on the pairs of all labels at once, not told
 Legend: n photos, q queries, g gallery items, m pairs, d numbers in an embedding, t tasks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,12 +15,15 @@ import numpy as np
 from scipy.special import expit
 
 from cbir.features import Features
-from cbir.graphs import open_forest
+from cbir.graphs import Trees, open_forest
 from cbir.labels import BLIND, LABELS, Task
 from cbir.similarity.codes import Codes, by_row, lengths, single, weighed
+from cbir.similarity.forest import BLOCK, asked_columns, lay_out, score_few, score_items
+from cbir.similarity.products import inner_products
 from cbir.storage import Keys, Shape
 
-FOREST_CHUNK = 4096  # pairs scored at a time: bounds memory
+FEW = 64  # items up to which a forest is walked item by item
+MAX_NUMBERS = 2**28  # laid out for forests: 1 GB
 
 
 @dataclass(frozen=True)
@@ -79,36 +82,57 @@ def compare_logistic_regression(
     """Probability that a pair matches: (q, g) float32."""
     (q, q_lengths, q_alone), (x, x_lengths, x_alone) = queries, gallery
 
-    def probability(name: str) -> np.ndarray:
-        weights, column = model.by_task[name], list(model.by_task).index(name)
-        together = (q / q_lengths[:, None] * weights.product) @ single(x).T / x_lengths
-        return expit(q_alone[:, column, None] + x_alone[:, column] + together + weights.offset)
-
-    return _of_task(probability, task, color_weight)
+    unit_queries, columns = single(q) / q_lengths[:, None], list(model.by_task)
+    names = _names(task)
+    directions = np.concatenate([unit_queries * model.by_task[name].product for name in names])
+    together = inner_products(directions, x).reshape(len(names), len(q), len(x)) / x_lengths
+    by_name = {}
+    for name, product in zip(names, together, strict=True):
+        alone = q_alone[:, columns.index(name), None] + x_alone[:, columns.index(name)]
+        by_name[name] = expit(alone + product + model.by_task[name].offset)
+    return _of_task(by_name, task, color_weight)
 
 
 def encode_random_forest(features: Features, model: PairForest) -> Codes:
-    """Embeddings (n, d) and their lengths (n,)."""
-    return features.embedding, lengths(features.embedding)
+    """Embeddings (n, d), their lengths (n,), and what forests ask about, laid out for them (n, c), see `lay_out`.
+
+    Where that would take too much memory, it is (n, 0), and laid out part by part in each comparison.
+    """
+    embedding = features.embedding
+    length = lengths(embedding)
+    columns = _columns(model)
+    if FEW < len(embedding) <= MAX_NUMBERS // len(columns):
+        return embedding, length, lay_out(embedding, length, columns)
+    return embedding, length, np.empty((len(embedding), 0), np.int32)
 
 
 def compare_random_forest(
     queries: Codes, gallery: Codes, model: PairForest, task: Task, color_weight: float
 ) -> np.ndarray:
     """Probability that a pair matches: (q, g) float32."""
-    (q, q_lengths), (x, x_lengths) = queries, gallery
-    names = [task.name] if task.is_blind else list(task.labels)
-    sessions = {name: open_forest(model.by_task[name]) for name in names}
-    scores = {name: np.empty((len(q), len(x)), np.float32) for name in names}
-    for start in range(0, len(x), FOREST_CHUNK):
-        part = slice(start, start + FOREST_CHUNK)
-        right = x[part] / x_lengths[part, None]
-        for row, left in enumerate(q / q_lengths[:, None]):
-            pairs = pair_features(left[None], right)
-            for name, session in sessions.items():
-                scores[name][row, part] = session.run(["probabilities"], {"X": pairs})[0][:, 1]
+    (q, q_lengths, _), (x, x_lengths, table) = queries, gallery
+    columns = _columns(model)
+    unit_queries = single(q) / q_lengths[:, None]
+    few = single(x) / x_lengths[:, None] if len(x) <= FEW else None
+
+    def score(forest: Trees, query: np.ndarray) -> np.ndarray:
+        if few is not None:
+            return score_few(forest, query, few)
+        if table.shape[1]:
+            return score_items(forest, query, table.T, columns)
+        starts = range(0, len(x), BLOCK)
+        parts = (lay_out(x[start : start + BLOCK], x_lengths[start : start + BLOCK], columns) for start in starts)
+        return np.concatenate([score_items(forest, query, part.T, columns) for part in parts])
+
+    forests = {name: open_forest(model.by_task[name]) for name in _names(task)}
+    by_name = {name: np.stack([score(forest, query) for query in unit_queries]) for name, forest in forests.items()}
     # The mean of many ones may exceed 1 by a rounding error.
-    return np.minimum(_of_task(scores.__getitem__, task, color_weight), 1)
+    return np.minimum(_of_task(by_name, task, color_weight), 1)
+
+
+def _columns(model: PairForest) -> np.ndarray:
+    """What the forests of all tasks ask about, see `asked_columns`."""
+    return asked_columns([open_forest(graph) for graph in model.by_task.values()])
 
 
 def pair_features(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -127,8 +151,11 @@ def pair_features(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.concatenate([(left - right) ** 2, left * right], axis=1)
 
 
-def _of_task(score: Callable[[str], np.ndarray], task: Task, color_weight: float) -> np.ndarray:
+def _names(task: Task) -> list[str]:
+    """The models that a task takes."""
+    return [task.name] if task.is_blind else list(task.labels)
+
+
+def _of_task(scores: Mapping[str, np.ndarray], task: Task, color_weight: float) -> np.ndarray:
     """The score of a task by the models that are fitted for it."""
-    if task.is_blind:
-        return score(task.name)
-    return weighed({label: score(label) for label in task.labels}, color_weight)
+    return scores[task.name] if task.is_blind else weighed(scores, color_weight)

@@ -12,11 +12,13 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from cbir.files import replacing
 from cbir.gallery import Gallery
 from cbir.headers import format_of
 from cbir.images import thumbnail
 from cbir.search import Reader
 
+WRITTEN_AT_START = 20_000  # items of a gallery, at most, so that addresses work that an earlier run of the app gave
 THUMBNAILS = "thumbnails"  # under which the app serves them
 
 
@@ -66,21 +68,31 @@ class Thumbnails:
             Path(path).unlink(missing_ok=True)
 
     def _write(self, gallery: Gallery) -> None:
-        for item_id, jpeg in zip(gallery.ids.tolist(), gallery.thumbnails, strict=True):
-            name = hashlib.sha256(item_id.encode(errors="surrogatepass") + b"\0" + jpeg).hexdigest()[:32]
-            path = self.folder / f"{name}.jpg"
-            if str(path) not in self._ids or not path.exists():
-                path.write_bytes(jpeg)
-            self._paths[item_id] = str(path)
-        self._ids |= {path: item_id for item_id, path in self._paths.items()}
+        self._gallery = gallery
+        if len(gallery) <= WRITTEN_AT_START:
+            for item_id in gallery.ids.tolist():
+                self.path(item_id)
 
     def path(self, item_id: str) -> str:
-        """Where the thumbnail of this gallery item lies."""
+        """Where the thumbnail of this gallery item lies; of a large gallery, it is written when somebody asks for it.
+
+        Raises:
+            UnknownNameError: there is no such item.
+        """
+        if item_id not in self._paths:
+            jpeg = self._gallery.thumbnails[self._gallery.row(item_id)]
+            name = hashlib.sha256(item_id.encode(errors="surrogatepass") + b"\0" + jpeg).hexdigest()[:32]
+            path = self.folder / f"{name}.jpg"
+            if not path.exists():
+                with replacing(path) as aside:  # others may ask for it at the same time
+                    aside.write_bytes(jpeg)
+            self._ids[str(path)] = item_id
+            self._paths[item_id] = str(path)
         return self._paths[item_id]
 
     def url(self, item_id: str) -> str:
         """Address of the thumbnail, relative to the app's own."""
-        return f"{THUMBNAILS}/{Path(self._paths[item_id]).name}"
+        return f"{THUMBNAILS}/{Path(self.path(item_id)).name}"
 
     def id_at(self, path: str) -> str | None:
         """The gallery item whose thumbnail lies there, or lay there before an update; None for any other picture."""

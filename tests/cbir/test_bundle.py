@@ -51,7 +51,7 @@ def edit_manifest(folder, **changes):
 def test_a_bundle_comes_back_as_it_went(toy_bundle, saved):
     loaded = load_bundle(saved)
     assert loaded.gallery.ids.tolist() == toy_bundle.gallery.ids.tolist()
-    assert loaded.gallery.thumbnails == toy_bundle.gallery.thumbnails
+    assert list(loaded.gallery.thumbnails) == toy_bundle.gallery.thumbnails
     assert loaded.gallery.splits.tolist() == toy_bundle.gallery.splits.tolist()
     features = toy_bundle.gallery.features
     assert (loaded.gallery.features.embedding == features.embedding).all()

@@ -47,7 +47,14 @@ def test_rows_side_by_side_cost_one_read(column, monkeypatch):
     assert reads == [(group, ["a"]) for group in range(4)]
 
 
-def test_a_file_that_went_away_is_one_line(column, tmp_path):
-    (tmp_path / "t.parquet").unlink()
+def test_a_file_that_is_replaced_meanwhile_stays_as_it_was(column, tmp_path):
+    pq.write_table(pa.table({"a": [b"other"]}), tmp_path / "new.parquet")
+    (tmp_path / "new.parquet").replace(tmp_path / "t.parquet")
+    assert list(column) == VALUES
+    assert list(column.take(np.array([3]))) == [VALUES[3]]
+
+
+def test_a_file_that_went_away_is_one_line(tmp_path):
+    column = BytesColumn("a", [(tmp_path / "t.parquet", 0)], np.array([[0, 0]]))
     with pytest.raises(CbirError, match=r"t.parquet of the catalogue can no longer be read: start the app again"):
         column[0]

@@ -68,8 +68,21 @@ def graph_varint(value):
 
 def test_a_forest_says_what_it_said_before_it_was_stored(forest):
     data, x, model = forest
-    got = open_forest(data).run(["probabilities"], {"X": x})[0]
-    np.testing.assert_allclose(got, model.predict_proba(x), atol=1e-6)
+    trees = open_forest(data)
+    assert trees.width == WIDTH
+    assert len(trees.roots) == 8
+    np.testing.assert_allclose([follow(trees, row) for row in x], model.predict_proba(x)[:, 1], atol=1e-6)
+
+
+def follow(trees, row):
+    """What the leaves that a row ends in add up to."""
+    total = 0.0
+    for node in trees.roots:
+        while trees.left[node] >= 0:
+            goes_left = row[trees.feature[node]] <= trees.threshold[node]
+            node = trees.left[node] if goes_left else trees.right[node]
+        total += trees.value[node]
+    return total
 
 
 def changed_forest(data, **attributes):

@@ -19,6 +19,16 @@ def test_top_k_breaks_ties_by_id():
     assert top_k(np.float32([1, -np.inf]), np.array([0, 1]), 5).tolist() == [0]
 
 
+@pytest.mark.parametrize("k", [1, 7, 100, 299, 300, 400])
+def test_top_k_is_the_whole_order_cut_off(k):
+    rng = np.random.default_rng(k)
+    scores = rng.integers(0, 20, 300).astype(np.float32)  # many ties
+    scores[rng.random(300) < 0.2] = -np.inf
+    id_order = rng.permutation(300)
+    whole = sorted(np.flatnonzero(np.isfinite(scores)).tolist(), key=lambda row: (-scores[row], id_order[row]))
+    assert top_k(scores, id_order, k).tolist() == whole[:k]
+
+
 @pytest.mark.parametrize("method", SIMILARITIES)
 def test_every_method_finds_the_shape(retriever, method):
     result = retriever.search(png(toy_photo("blue", "pants", 99)), SearchOptions(method, "type", 10))

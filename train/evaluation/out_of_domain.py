@@ -9,7 +9,6 @@ import numpy as np
 from cbir.bundle import Bundle
 from cbir.errors import DataError
 from cbir.gallery import Gallery
-from cbir.labels import RETRIEVAL_TASKS, TASKS
 from cbir.report import OutOfDomain, RetrievalEstimates, rounded
 from train.evaluation.report import retrieval_estimates
 from train.evaluation.resamples import Resamples
@@ -55,12 +54,11 @@ def evaluate_out_of_domain(
         model = bundle.models.of(method)
         codes = method.encode(asking.features, model), method.encode(searched.features, model)
         methods[method.name] = {}
-        for task in (TASKS[name] for name in RETRIEVAL_TASKS):
-            rankings = rank(method, model, task, (codes[0], asking), (codes[1], searched))
-            n_queries[task.name] = int(rankings.is_answerable.sum())
-            if n_queries[task.name]:
+        for task, rankings in rank(method, model, (codes[0], asking), (codes[1], searched)).items():
+            n_queries[task] = int(rankings.is_answerable.sum())
+            if n_queries[task]:
                 found = {metric: resamples.means(values) for metric, values in rankings.by_query.items()}
-                methods[method.name][task.name] = retrieval_estimates(found)
+                methods[method.name][task] = retrieval_estimates(found)
     part = OutOfDomain(
         queries=queries,
         gallery=gallery,

@@ -8,14 +8,17 @@ of `train.evaluation.metrics`, photos resampled in groups of near duplicates.
 Legend: m pairs, q queries, b replicates.
 """
 
+import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from cbir.bundle import Bundle
@@ -120,11 +123,16 @@ def build_report(
     resamples = Resamples.of(split.test.features, replicates, seed)
     sources = sources_of(split.test.ids, bundle.gallery.labels)
     figures, methods = {}, {}
-    bar = tqdm(scores.items(), desc="resampling", unit="method")
-    for name, of_method in bar:
-        bar.set_postfix_str(name)
-        figures[name] = _figures(of_method, split, resamples)
-        methods[name] = _method_report(of_method, figures[name], split, resamples, sources)
+    with tqdm(total=len(scores), desc="resampling", unit="method") as bar:
+
+        def resample_method(of_method: MethodScores) -> tuple[MethodFigures, MethodReport]:
+            found = _figures(of_method, split, resamples)
+            bar.update()
+            return found, _method_report(of_method, found, split, resamples, sources)
+
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for name, found in zip(scores, pool.map(resample_method, scores.values()), strict=True):
+                figures[name], methods[name] = found
     gallery = bundle.gallery
     familiarity = None
     if not_clothes and bundle.familiarity:

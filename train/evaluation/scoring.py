@@ -5,10 +5,13 @@ The first of the two steps of an evaluation: what is scored here, `train.evaluat
 Legend: q queries, g gallery items, m pairs.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from cbir.errors import DataError
@@ -16,7 +19,7 @@ from cbir.features import Features
 from cbir.gallery import Gallery
 from cbir.labels import BLIND, LABELS, RETRIEVAL_TASKS, TASKS, Task
 from cbir.similarity import EVEN_WEIGHT, Models, Similarity
-from cbir.similarity.codes import Codes, take
+from cbir.similarity.codes import Codes, take, weighed
 from train.data.split import PAIRS_PER_TASK, Pairs, check_pairs, sample_pairs
 from train.evaluation.metrics import query_metrics, ranking
 
@@ -104,23 +107,25 @@ def split_gallery(gallery: Gallery, seed: int) -> Split:
 
 
 def score_all(models: Models, split: Split) -> dict[str, MethodScores]:
-    """Scores pairs and queries by every method that there is a model for, with a progress bar."""
-    bar = tqdm(models.methods, desc="scoring", unit="method")
-    scores = {}
-    for method in bar:
-        bar.set_postfix_str(method.name)
-        scores[method.name] = score_method(method, models.of(method), split)
-    return scores
+    """Scores pairs and queries by every method that there is a model for, side by side, with a progress bar."""
+    methods = models.methods
+    with tqdm(total=len(methods), desc="scoring", unit="method") as bar:
+
+        def score(method: Similarity) -> MethodScores:
+            found = score_method(method, models.of(method), split)
+            bar.update()
+            return found
+
+        # One thread each: products of matrices by several wait for each other.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            return {method.name: found for method, found in zip(methods, pool.map(score, methods), strict=True)}
 
 
 def score_method(method: Similarity, model: object, split: Split) -> MethodScores:
     """Scores the test pairs, and ranks the train photos for every test photo."""
     queries, items = method.encode(split.test.features, model), method.encode(split.train.features, model)
     pairs = {column: score_pairs(method, queries, model, TASKS[column], pairs) for column, pairs in split.pairs.items()}
-    rankings = {
-        name: rank(method, model, TASKS[name], (queries, split.test), (items, split.train)) for name in RETRIEVAL_TASKS
-    }
-    return MethodScores(method, pairs, rankings)
+    return MethodScores(method, pairs, rank(method, model, (queries, split.test), (items, split.train)))
 
 
 def score_pairs(method: Similarity, codes: Codes, model: object, task: Task, pairs: Pairs) -> np.ndarray:
@@ -134,29 +139,51 @@ def score_pairs(method: Similarity, codes: Codes, model: object, task: Task, pai
 
 
 def rank(
-    method: Similarity, model: object, task: Task, queries: tuple[Codes, Side], items: tuple[Codes, Side]
-) -> Rankings:
-    """Ranks items for each query.
+    method: Similarity, model: object, queries: tuple[Codes, Side], items: tuple[Codes, Side]
+) -> dict[str, Rankings]:
+    """Ranks items for each query, by each of `RETRIEVAL_TASKS`.
 
     Args:
         method: ranks them.
         model: what it learned.
-        task: says what is relevant.
         queries: codes of q photos, and whose they are.
         items: codes of g photos, and whose they are.
     """
     (query_codes, asking), (item_codes, searched) = queries, items
     id_order = np.argsort(np.argsort(searched.ids))
-    parts = []
+    parts: dict[str, list[Rankings]] = {name: [] for name in RETRIEVAL_TASKS}
     for start in range(0, len(asking), QUERIES_AT_A_TIME):
         part = slice(start, start + QUERIES_AT_A_TIME)
-        scores = method.compare(take(query_codes, part), item_codes, model, task, EVEN_WEIGHT)
-        order = ranking(scores, id_order)
-        relevance = task.relevance(asking.labels, searched.labels, part)
-        first = order[:, :FIRST_MATCHES]
-        ranked = np.take_along_axis(relevance, order, axis=1)
-        of_first = np.take_along_axis(scores, first, axis=1)
-        parts.append(Rankings(query_metrics(ranked), first, of_first, ranked[:, :FIRST_MATCHES]))
+        order = np.empty((0, 0), int)
+        for name, scores in _scores_by_task(method, model, take(query_codes, part), item_codes):
+            if method.is_learned or not order.size:  # other methods give every task the same
+                order = ranking(scores, id_order)
+            first = order[:, :FIRST_MATCHES]
+            relevance = TASKS[name].relevance(asking.labels, searched.labels, part)
+            ranked = np.take_along_axis(relevance, order, axis=1)
+            of_first = np.take_along_axis(scores, first, axis=1)
+            parts[name].append(Rankings(query_metrics(ranked), first, of_first, ranked[:, :FIRST_MATCHES]))
+    return {name: _joined(of_task) for name, of_task in parts.items()}
+
+
+def _scores_by_task(
+    method: Similarity, model: object, queries: Codes, items: Codes
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The scores (q, g) of each of `RETRIEVAL_TASKS`; of both labels, they follow from those of each."""
+    if not method.is_learned:
+        scores = method.compare(queries, items, model, TASKS[RETRIEVAL_TASKS[0]], EVEN_WEIGHT)
+        yield from ((name, scores) for name in RETRIEVAL_TASKS)
+        return
+    by_label: dict[str, np.ndarray] = {}
+    for name in sorted(RETRIEVAL_TASKS, key=lambda name: len(TASKS[name].labels)):
+        labels = TASKS[name].labels
+        for label in labels:
+            if label not in by_label:
+                by_label[label] = method.compare(queries, items, model, TASKS[label], EVEN_WEIGHT)
+        yield name, weighed({label: by_label[label] for label in labels}, EVEN_WEIGHT)
+
+
+def _joined(parts: Sequence[Rankings]) -> Rankings:
     return Rankings(
         {name: np.concatenate([part.by_query[name] for part in parts]) for name in parts[0].by_query},
         np.concatenate([part.items for part in parts]),

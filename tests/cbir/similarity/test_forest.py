@@ -1,0 +1,74 @@
+"""Walking forests by intervals gives the scores of the features written down."""
+
+import numpy as np
+import pytest
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestClassifier
+
+from cbir.graphs import open_forest
+from cbir.similarity import forest
+from cbir.similarity.forest import asked_columns, ordered, score_items
+
+D, ITEMS = 12, 700
+
+
+def pair_features(a, items):
+    return np.concatenate([(items - a) ** 2, items * a], axis=1)
+
+
+@pytest.fixture(scope="module", params=["signed", "not negative"])
+def case(request):
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(ITEMS, D)).astype(np.float32)
+    if request.param == "not negative":
+        items = np.maximum(items, 0)  # as after a ReLU: half of the numbers are zero
+    left, right = items[rng.integers(0, ITEMS, (2, 3000))]
+    x = np.concatenate([(left - right) ** 2, left * right], axis=1)
+    same = x[:, :D].sum(axis=1) - x[:, D:].sum(axis=1) + rng.normal(size=3000) > np.median(x[:, :D].sum(axis=1))
+    model = RandomForestClassifier(10, max_leaf_nodes=64, random_state=0).fit(x, same)
+    return items, model, open_forest(to_onnx(model, x[:1], options={"zipmap": False}).SerializeToString())
+
+
+def test_scores_are_those_of_predict_proba(case):
+    items, model, trees = case
+    columns = asked_columns([trees])
+    table = ordered(items[:, columns].T)
+    for query in (*items[:5], np.zeros(D, np.float32), -items[7]):
+        expected = model.predict_proba(pair_features(query, items))[:, 1]
+        np.testing.assert_allclose(score_items(trees, query, table, columns), expected, atol=1e-6)
+
+
+def test_a_number_at_a_threshold_goes_where_the_feature_goes(case):
+    """Items whose feature, worked out in single precision, is a threshold or next to it."""
+    items, model, trees = case
+    query = np.abs(items[3]) + np.float32(0.1)
+    nodes = np.flatnonzero(trees.left >= 0)
+    odd = np.repeat(items[:1], 10 * len(nodes), axis=0)
+    for number, node in enumerate(nodes):
+        place, threshold = trees.feature[node] % D, trees.threshold[node]
+        a = query[place]
+        edge = threshold / a if trees.feature[node] >= D else a - np.sqrt(max(threshold, 0))
+        near = np.array([edge], np.float32)
+        for step in range(5):
+            odd[10 * number + step, place] = near[0]
+            near = np.nextafter(near, np.float32(np.inf))
+            odd[10 * number + 5 + step, place] = 2 * a - near[0]
+    columns = asked_columns([trees])
+    expected = model.predict_proba(pair_features(query, odd))[:, 1]
+    np.testing.assert_allclose(score_items(trees, query, ordered(odd[:, columns].T), columns), expected, atol=1e-6)
+
+
+def test_scores_do_not_depend_on_blocks_or_on_other_items(case, monkeypatch):
+    items, _, trees = case
+    columns = asked_columns([trees])
+    table = ordered(items[:, columns].T)
+    whole = score_items(trees, items[0], table, columns)
+    monkeypatch.setattr(forest, "LEAST_BLOCK", 64)
+    monkeypatch.setattr(forest, "BLOCK", 64)
+    np.testing.assert_array_equal(score_items(trees, items[0], table, columns), whole)
+    np.testing.assert_array_equal(score_items(trees, items[0], table[:, 5:6], columns), whole[5:6])
+
+
+def test_order_is_kept():
+    numbers = np.array([-np.inf, -3.5, -1e-40, -0.0, 0.0, 1e-40, 2, np.inf], np.float32)
+    assert (np.diff(ordered(numbers).astype(np.int64)) > 0).all()
