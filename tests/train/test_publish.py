@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard
 
 from cbir.bundle import load_bundle, save_bundle
 from cbir.errors import BundleError, HubError
+from cbir.features.weights import WeightsInfo
 from tests.conftest import ToyBackbone
 from train import prepare_data, run
 from train.hub.model_card import model_card
@@ -73,7 +74,7 @@ def test_pictures_become_public_only_under_a_licence_that_somebody_stated(hub, s
         main(["--bundle", str(saved), "--to", REPO, "--public"])
     with pytest.raises(HubError, match="nobody stated their licence"):
         prepare_data.main(["--data", str(photos), "--push", "user/toy", "--public"])
-    monkeypatch.setattr("train.run.load_backbone", lambda *_: ToyBackbone())
+    monkeypatch.setattr("train.run.load_backbone", lambda *_: InstalledBackbone())
     monkeypatch.setattr("train.run.embed_dataset", lambda *_: pytest.fail("this was to be told before the work"))
     with pytest.raises(HubError, match="nobody stated their licence"):
         run.main(["--data", str(photos), "--out", str(tmp_path / "bundle"), "--push", REPO, "--public"])
@@ -84,8 +85,15 @@ def test_pictures_become_public_only_under_a_licence_that_somebody_stated(hub, s
     assert ModelCard(head(hub)[1]["README.md"].decode()).data.license == "cc-by-4.0"
 
 
+class InstalledBackbone(ToyBackbone):
+    """One that a Space has, too."""
+
+    def describe(self):
+        return dataclasses.replace(super().describe(), weights=WeightsInfo("package toy", "mit", "timm/toy"))
+
+
 def test_from_photos_to_a_space(hub, photos, toy_bundle, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("train.run.load_backbone", lambda name, weights: ToyBackbone())
+    monkeypatch.setattr("train.run.load_backbone", lambda name, weights: InstalledBackbone())
     # Fits and figures are those of the toy photos already; `tests.train.test_run` is about them.
     monkeypatch.setattr("train.run.fit_methods", lambda *_: toy_bundle.models)
     monkeypatch.setattr("train.run.evaluate", lambda *_: toy_bundle.report)
