@@ -93,7 +93,7 @@ def compare(retriever: Retriever, query: Query, options: SearchOptions = DEFAULT
     judged_by = retriever.task(options).labels
     by_method = {}
     for method in retriever.methods:
-        weight = options.weight if method.is_learned else None
+        weight = options.weight if method.is_learned or options.description else None
         result = retriever.rank(query, replace(options, method=method.name, weight=weight))
         by_method[method.name] = _judged(result, labels, options.scored_task)
     ids = {name: [match.id for match in matches.result.matches] for name, matches in by_method.items()}

@@ -33,8 +33,9 @@ class SearchOptions:
         types: only items with one of these types; empty for any. Applied before ranking: k matches come if k exist.
         colors: only items with one of these colors; empty for any.
         weight: how much the color counts against the type, from 0 (type alone) to 1 (color alone); None is a half.
-            For learned methods, and the task "both". The score is type^(2 (1 - weight)) * color^(2 weight): a
-            probability at a half only, and the square of the type's score at 0.
+            For learned methods, and the task "both"; for all, where a color is searched for. The score is
+            type^(2 (1 - weight)) * color^(2 weight): a probability at a half only, and the square of the type's score
+            at 0.
         other_colors: same type, other colors. Scores the task "type" in place of `task` and leaves out items of the
             query's color. Where a color is unknown, the one that the photo most probably shows counts.
         least_similar: the other end of the ranking first; items of equal score are still in order of id.
@@ -94,7 +95,7 @@ class SearchOptions:
         if self.weight is not None:
             if type(self.weight) not in (int, float) or not 0 <= self.weight <= 1:
                 raise CbirError("expected a weight of the color from 0 to 1, got {value!r}", value=self.weight)
-            if len(self.scored_task.labels) == 1 or self.scored_task.is_blind:
+            if not self.description and (len(self.scored_task.labels) == 1 or self.scored_task.is_blind):
                 raise CbirError("a weight needs two labels that should match: match both, or give no weight")
 
     @staticmethod

@@ -96,9 +96,9 @@ class SearchResult:
         query_id: the gallery item that was the query; None for a photo from outside, or for several.
         options: what the search was asked to do.
         doubt: why the best match does not deserve to be shown as one: "unfamiliar" where a photo does not look like
-            clothes, see `cbir.familiarity`; "unlikely" where it is more probably wrong than right, or has little of
-            the colors that are searched for; else "", also where
-            there are no matches or the least similar were asked for.
+            clothes, see `cbir.familiarity`; "other_color" where too little of the garment has the colors that are
+            searched for; "unlikely" where it is more probably wrong than right; else "", also where there are no
+            matches or the least similar were asked for.
         n_hidden: how many near duplicates were left out above the last match.
     """
 
@@ -211,6 +211,7 @@ class Retriever:
         """Does before the first search what every search would otherwise wait for: codes and the backbone."""
         for method in self.methods:
             self._gallery_codes(method)
+        self._fit(SearchOptions(color="black"))
         self.backbone  # noqa: B018 - loads it
 
     def search(
@@ -260,7 +261,7 @@ class Retriever:
                 name the type alone.
         """
         method, wanted = self._method(options), self.wanted(options)
-        if options.weight is not None and wanted.types and not wanted.colors:
+        if options.weight is not None and wanted and not wanted.colors:
             raise CbirError("a weight needs two labels that should match: match both, or give no weight")
         if options.weight is not None and not wanted and not method.is_learned:
             raise CbirError(
@@ -411,8 +412,9 @@ class Retriever:
         familiarity = self.bundle.familiarity
         if familiarity is not None and (familiarity.score(query.features) < familiarity.threshold).any():
             return "unfamiliar"
-        has_color = best.color_share is None or best.color_share >= LEAST_SHARE
-        return "" if has_color and (best.probability is None or best.probability >= EVEN) else "unlikely"
+        if best.color_share is not None and best.color_share < LEAST_SHARE:
+            return "other_color"
+        return "" if best.probability is None or best.probability >= EVEN else "unlikely"
 
     def labels(self, query: Query) -> QueryLabels:
         """What the photos of a query show: their labels if they are gallery items, else the most probable ones."""

@@ -53,7 +53,7 @@ def test_items_known_to_be_of_another_type_are_left_out(retriever):
 def test_a_color_that_nothing_has_finds_nothing_confident(retriever):
     result = retriever.search(options=SearchOptions(color="yellow", k=3))
     assert result.matches[0].color_share < LEAST_SHARE
-    assert not result.is_confident
+    assert result.doubt == "other_color"
 
 
 @pytest.mark.parametrize("method", SIMILARITIES)
@@ -79,7 +79,11 @@ def test_a_photo_counts_by_its_type_where_words_name_all(retriever):
     assert result.matches[0].labels == {"type": "shirt", "color": "blue"}
 
 
-def test_the_weight_is_that_of_the_color():
+def test_the_weight_is_that_of_the_color(retriever):
+    photo = toy_photo("red", "shoes", 99)
+    for method, weight, label in (("attribute_agreement", 0, "shoes"), ("cosine", 1, "blue")):
+        result = retriever.search(photo, SearchOptions(method, "type", color="#283cbe", weight=weight, k=9))
+        assert all(label in match.labels.values() for match in result.matches)
     fit = Fit(None, np.float32([0.25, 1.0]), np.float32([1, 1]))
     closeness = np.float32([1.0, 0.3])
     assert fit.score(closeness, 0.5) == pytest.approx([0.25, 0.3])
