@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
+from tqdm import tqdm
 
 from cbir import hub
 from cbir.columns import BytesColumn
@@ -48,6 +49,7 @@ from cbir.graphs import open_forest
 from cbir.labels import LABELS, TASKS
 from cbir.map import GalleryMap
 from cbir.photos import Remark
+from cbir.progress import SHOWN_AFTER
 from cbir.report import Report
 from cbir.report_tables import report_tables
 from cbir.similarity import SIMILARITIES, Models, Similarity
@@ -572,6 +574,13 @@ def _check_files(folder: Path, contents: _Contents) -> None:
     unlisted = set(needed) - set(contents.files)
     if unlisted:
         raise BundleError(f"the manifest of {folder} does not list {', '.join(sorted(unlisted))}: build it again")
+    total = sum(contents.files[name].bytes for name in needed)
+    bar = tqdm(total=total, desc="checking the bundle", unit="B", unit_scale=True, delay=SHOWN_AFTER)
+    with bar:
+        _check_each(folder, contents, needed, bar)
+
+
+def _check_each(folder: Path, contents: _Contents, needed: list[str], bar: tqdm) -> None:
     for name in needed:
         path, expected = folder / name, contents.files[name]
         if not path.is_file():
@@ -581,6 +590,7 @@ def _check_files(folder: Path, contents: _Contents) -> None:
             raise BundleError(f"{path} has {size} bytes, expected {expected.bytes}: build or download it again")
         if _sha256(path) != expected.sha256:
             raise BundleError(f"{path} is damaged (its sha256 differs): build or download it again")
+        bar.update(size)
 
 
 def _read_arrays(path: Path, kinds: Container[str]) -> dict[str, np.ndarray]:

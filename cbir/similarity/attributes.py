@@ -17,6 +17,7 @@ from scipy.special import softmax
 
 from cbir.features import Features, unit
 from cbir.labels import LABELS, Task
+from cbir.progress import in_parts
 from cbir.similarity.codes import ROWS, Codes, weighed
 from cbir.storage import Keys, Shape
 
@@ -97,8 +98,8 @@ class AttributeModel:
             For each of `LABELS` (n, k) float32, rows summing to 1, columns as in `classes`.
         """
         parts = []
-        for start in range(0, max(len(features), 1), ROWS):  # bounds memory
-            x = scaled_parts(features.take(slice(start, start + ROWS)), self.embedding, self.color, self.learned)
+        for rows in in_parts(len(features), ROWS, "telling types and colors"):  # bounds memory
+            x = scaled_parts(features.take(rows), self.embedding, self.color, self.learned)
             models = (self.by_label[label] for label in LABELS)
             parts.append([softmax(x @ model.weights.T + model.offset, axis=1) for model in models])
         return {label: np.concatenate([part[number] for part in parts]) for number, label in enumerate(LABELS)}

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from cbir.files import CacheFolder
+from cbir.progress import in_parts
 
 # Arrays of n rows each. Embeddings stand in them as they are stored, not as copies, so that those of a gallery are in
 # memory once, whatever the number of methods.
@@ -33,8 +34,9 @@ def single(vectors: np.ndarray) -> np.ndarray:
 
 def by_row(function: Callable[[np.ndarray], np.ndarray], vectors: np.ndarray) -> np.ndarray:
     """A function of the rows of (n, d), as float32, some at a time."""
-    starts = range(0, max(len(vectors), 1), ROWS)
-    return np.concatenate([function(single(vectors[start : start + ROWS])) for start in starts])
+    return np.concatenate(
+        [function(single(vectors[rows])) for rows in in_parts(len(vectors), ROWS, "reading embeddings")]
+    )
 
 
 def kept(made_by: str, embedding: np.ndarray, make: Callable[[], Codes]) -> Codes:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from cbir.graphs import Trees
+from cbir.progress import in_parts
 
 BLOCK = 16_384  # items that are parted together, at most
 LEAST_BLOCK = 4096  # fewer are not worth a thread
@@ -46,8 +47,7 @@ def lay_out(embedding: np.ndarray, lengths: np.ndarray, columns: np.ndarray) -> 
         (g, c) int32 whose columns lie side by side in memory.
     """
     table = np.empty((len(columns), len(embedding)), np.int32)
-    for start in range(0, len(embedding), LEAST_BLOCK):
-        rows = slice(start, start + LEAST_BLOCK)
+    for rows in in_parts(len(embedding), LEAST_BLOCK, "laying out numbers for forests"):
         units = embedding[rows].astype(np.float32, copy=False) / lengths[rows, None]
         table[:, rows] = ordered(units[:, columns]).T
     return table.T

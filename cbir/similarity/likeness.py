@@ -17,6 +17,7 @@ import numpy as np
 
 from cbir.features import NEAR_DUPLICATE, Features, unit
 from cbir.labels import Task
+from cbir.progress import in_parts
 from cbir.similarity.attributes import (
     AttributeModel,
     Scaler,
@@ -63,8 +64,7 @@ class Likeness:
     def codes(self, features: Features) -> np.ndarray:
         """Unit vectors whose inner product is the likeness: (n, k) float32; of many photos float16."""
         codes = np.empty((len(features), self.projection.shape[1]), np.float16 if len(features) >= MANY else np.float32)
-        for start in range(0, len(features), ROWS):  # bounds memory
-            rows = slice(start, start + ROWS)
+        for rows in in_parts(len(features), ROWS, "working out the likeness"):  # bounds memory
             parts = scaled_parts(features.take(rows), self.embedding, self.color, self.learned)
             codes[rows] = unit(parts @ self._projection)
         return codes

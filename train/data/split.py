@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from cbir.errors import DataError
 from cbir.features import NEAR_DUPLICATE, unit
 from cbir.labels import LABELS
+from cbir.progress import in_parts
 
 PAIRS_PER_TASK = 5_692  # the published protocol: 11,384 pairs over two tasks
 
@@ -141,9 +142,9 @@ def near_duplicate_groups(embeddings: np.ndarray, threshold: float = NEAR_DUPLIC
     n = len(embeddings)
     directions = unit(embeddings)
     left, right = [], []
-    for start in range(0, n, 1024):
-        rows, columns = np.nonzero(directions[start : start + 1024] @ directions.T >= threshold)
-        left.append(rows + start)
+    for part in in_parts(n, 1024, "looking for near duplicates"):
+        rows, columns = np.nonzero(directions[part] @ directions.T >= threshold)
+        left.append(rows + part.start)
         right.append(columns)
     edges = (np.concatenate(left), np.concatenate(right)) if n else (np.empty(0, int), np.empty(0, int))
     _, groups = connected_components(coo_array((np.ones(len(edges[0]), bool), edges), shape=(n, n)), directed=False)

@@ -6,6 +6,7 @@ Legend: q test photos, n pictures without clothes.
 from collections.abc import Mapping
 
 import numpy as np
+from tqdm import tqdm
 
 from cbir.familiarity import EVEN, Familiarity
 from cbir.features import Features, extract
@@ -37,10 +38,12 @@ def not_clothes_features(backbone: Backbone, seed: int) -> dict[str, dict[str, F
         "fit", to set the threshold by, and "evaluate", other pictures of the same kinds to evaluate it: each {kind:
         features}.
     """
-    return {
-        use: {kind: extract(images, backbone) for kind, images in not_clothes(PER_KIND, 2 * seed + number).items()}
-        for number, use in enumerate(("fit", "evaluate"))
-    }
+    drawn = {use: not_clothes(PER_KIND, 2 * seed + number) for number, use in enumerate(("fit", "evaluate"))}
+    found: dict[str, dict[str, Features]] = {use: {} for use in drawn}
+    kinds = [(use, kind) for use, by_kind in drawn.items() for kind in by_kind]
+    for use, kind in tqdm(kinds, desc="pictures without clothes", unit="kind"):
+        found[use][kind] = extract(drawn[use][kind], backbone)
+    return found
 
 
 def evaluate_familiarity(
