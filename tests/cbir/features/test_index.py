@@ -262,7 +262,7 @@ for who, *numbers in (part.split() for part in sys.argv[1:]):
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may act for two users")
 @pytest.mark.parametrize("mode", [0o755, 0o777])
 def test_two_users_share_a_cache(mode):
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for one user
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's own are for one user, and so are the page's
         root = Path(folder) / "cache"
         root.mkdir()
         for place, allowed in ((Path(folder), 0o755), (root, mode)):
