@@ -139,6 +139,21 @@ def test_a_deep_link_restores_the_search_and_reloading_keeps_it(visit):
         page.reload()
 
 
+def test_words_and_a_swatch_search_and_stand_in_one_box(visit):
+    page = visit()
+    box = page.locator("#words").get_by_role("textbox")
+    box.fill("camisa azul")
+    box.press("Enter")
+    expect(title(page)).to_have_text("The 12 closest to “camisa azul”")
+    expect(page).to_have_url(re.compile("words=camisa\\+azul"))
+    picked = "swatch => { swatch.value = '#c81e28'; swatch.dispatchEvent(new Event('change', {bubbles: true})); }"
+    box.fill("shirt #283cbe")
+    page.locator("#swatch input").evaluate(picked)
+    expect(box).to_have_value("shirt #c81e28")
+    expect(title(page)).to_have_text("The 12 closest to “shirt #c81e28”")
+    expect(captions(page).first).to_contain_text("red shirt")
+
+
 def test_a_wrong_link_says_what_is_wrong_and_the_page_still_works(visit):
     page = visit("?id=nobody")
     expect(page.locator(".toast-body")).to_contain_text("unknown id 'nobody'")
