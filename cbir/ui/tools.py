@@ -46,9 +46,11 @@ class Tools(GradioMCPServer):
 
         async def list_with_answers(request: types.ListToolsRequest) -> types.ServerResult:
             result = await list_tools(request)
-            for tool in cast("types.ListToolsResult", result.root).tools:
-                tool.outputSchema = self._answers[tool.name]
-                tool.annotations = types.ToolAnnotations(readOnlyHint=tool.name != RESCAN, openWorldHint=False)
+            listed = cast("types.ListToolsResult", result.root)
+            described = [self._described(tool) for tool in listed.tools]
+            for tool in listed.tools:  # by these the server would check arguments: the endpoints say more of a mistake
+                tool.inputSchema = {"type": "object"}
+            listed.tools = described
             return result
 
         async def call_with_answer(request: types.CallToolRequest) -> types.ServerResult:
@@ -61,6 +63,10 @@ class Tools(GradioMCPServer):
         server.request_handlers[types.ListToolsRequest] = list_with_answers
         server.request_handlers[types.CallToolRequest] = call_with_answer
         return server
+
+    def _described(self, tool: types.Tool) -> types.Tool:
+        hints = types.ToolAnnotations(readOnlyHint=tool.name != RESCAN, openWorldHint=False)
+        return tool.model_copy(update={"outputSchema": self._answers[tool.name], "annotations": hints})
 
     def get_input_schema(
         self, tool_name: str, parameters: dict[str, str] | None = None

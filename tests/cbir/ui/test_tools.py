@@ -13,6 +13,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
+from cbir.labels import TASKS
 from cbir.options import SearchOptions
 from cbir.ui.clients import client_of
 from cbir.version import API_VERSION
@@ -102,7 +103,7 @@ def test_photos_are_texts_and_names_are_listed(tools, toy_bundle):
     assert (given["type"], null) == ("string", {"type": "null"})
     assert "data: URI" in given["description"]
     assert tools["search_many"].inputSchema["properties"]["images"]["items"]["type"] == "string"
-    assert takes["match"]["enum"] == ["type", "color", "both"]
+    assert takes["match"]["enum"] == list(TASKS)
     assert takes["method"]["enum"] == [method.name for method in toy_bundle.methods]
     assert takes["types"]["anyOf"][0]["items"] == {"type": "string", "enum": ["pants", "shirt", "shoes"]}
 
@@ -160,7 +161,9 @@ def test_limits_are_those_of_whoever_asks(url, monkeypatch):
         ("search", {"image": "data:image/png,text"}, "in base64, got 'data:image/png,text'"),
         ("search", {"image": "/etc/hostname"}, "must be an uploaded file"),
         ("search", {"image": "http://127.0.0.1/a.jpg"}, "expected a public host"),
-        ("search", {"match": "size"}, "'size' is not one of ['type', 'color', 'both']"),
+        ("search", {"match": "size"}, f"unknown task 'size': expected one of {', '.join(TASKS)}"),
+        ("search_by_id", {"id": ITEM, "types": ["hat"]}, "unknown type 'hat': expected one of pants, shirt, shoes"),
+        ("search_by_id", {"id": 7}, "expected id as a text"),
         ("search_many", {"images": ["http://127.0.0.1:7860/gradio_api/file=/etc/hostname"]}, None),
     ],
 )
