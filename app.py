@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 
 from cbir.errors import CbirError
-from cbir.temporary import temporary_folder
+from cbir.temporary import end, temporary_folder
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # no look-ups at outside hosts
 
@@ -69,4 +69,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

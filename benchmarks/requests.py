@@ -367,6 +367,10 @@ class HostileClients:
         self.target = target
         self.tallies: dict[str, Tally] = defaultdict(Tally)
         self._rng = np.random.default_rng(4)
+        # Made once: whoever attacks has a machine of their own, and these share one with the app.
+        self._large_body = b'{"image": "data:image/png;base64,' + b"A" * (11 * 2**20) + b'"}'
+        self._too_large_body = b'{"image": "data:image/png;base64,' + b"A" * (30 * 2**20) + b'"}'
+        self._no_photo = self._rng.bytes(20 * 2**20)
 
     async def run(self) -> None:
         """All of them, until it is time to stop."""
@@ -422,10 +426,10 @@ class HostileClients:
                 await timed(tally, client.call("search", image={"path": path}))
 
     async def _bodies(self, name: str, tally: Tally) -> None:
-        """Bodies of 30 MB that are no photos, and of 300 MB."""
+        """Bodies of 11, 30 and 300 MB that are no photos."""
         client = self._client(name)
-        body = b'{"image": "data:image/png;base64,' + b"A" * (30 * 2**20) + b'"}'
-        await timed(tally, client.call_raw("v2/search", body))
+        await timed(tally, client.call_raw("v2/search", self._large_body))
+        await timed(tally, client.call_raw("v2/search", self._too_large_body))
         head = client.head("POST", f"{API}/call/v2/search", 300 * 2**20)
         _, writer = await client.open()
         writer.write(head)
@@ -462,11 +466,12 @@ class HostileClients:
     async def _files(self, name: str, tally: Tally) -> None:
         """Uploads of 20 MB that are no photos, half of them cut off."""
         client = self._client(name)
-        await client.upload(self._rng.bytes(20 * 2**20), "a.bin")
+        await client.upload(self._no_photo + self._rng.bytes(8), "a.bin")
         tally.answered += 1
         _, writer = await client.open()
         writer.write(client.head("POST", f"{API}/upload", 20 * 2**20, "multipart/form-data; boundary=x"))
-        writer.write(b'--x\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\n' + bytes(5 * 2**20))
+        writer.write(b'--x\r\nContent-Disposition: form-data; name="files"; filename="x"\r\n\r\n')
+        writer.write(self._no_photo[: 5 * 2**20])
         await asyncio.sleep(0.2)
         tally.refused["broken off"] += 1
         await client.close()
@@ -486,7 +491,7 @@ class HostileClients:
 def _run_hostile(target: Target, answers: Any) -> None:  # noqa: ANN401 - a queue of multiprocessing
     hostile = HostileClients(target)
     asyncio.run(hostile.run())
-    answers.put(dict(hostile.tallies))
+    answers.put((dict(hostile.tallies), time.process_time()))
 
 
 def soak(app: AppProcess, args: argparse.Namespace) -> str:
@@ -499,6 +504,8 @@ def soak(app: AppProcess, args: argparse.Namespace) -> str:
     process = context.Process(target=_run_hostile, args=(target, answers))
     process.start()
     honest = HonestClients(target)
+    before = app.cpu_seconds()
+    own_before = time.process_time()
     disk = [0.0]
 
     async def run() -> None:
@@ -509,8 +516,9 @@ def soak(app: AppProcess, args: argparse.Namespace) -> str:
         await clients
 
     asyncio.run(run())
-    hostile = answers.get(timeout=120)
+    hostile, others_cpu = answers.get(timeout=120)
     process.join(30)
+    used = app.cpu_seconds() - before, others_cpu + time.process_time() - own_before
     peak, running, tracebacks = app.peak_memory(), app.is_running, app.tracebacks()
     status, seconds, left = app.end()
     rows = [
@@ -526,7 +534,8 @@ def soak(app: AppProcess, args: argparse.Namespace) -> str:
             _table(header, rows),
             _table(["hostile clients", "tried", "answered", "refused", "else"], others),
             f"A search by id took {by_id:.2f} s at p95 (goal: {GOAL_SECONDS:g} s). Memory: {peak:,.0f} MB at most; "
-            f"temporary files: {max(disk):,.0f} MB at most. Tracebacks in the log: {tracebacks}. "
+            f"temporary files: {max(disk):,.0f} MB at most. Processor: {used[0]:,.0f} s for the app, {used[1]:,.0f} s "
+            f"for the clients beside it. Tracebacks in the log: {tracebacks}. "
             f"{'It ran to the end' if running else 'It ENDED before'}; SIGTERM ended it after {seconds:.1f} s with "
             f"status {status}, leaving behind: {', '.join(left) or 'nothing'}.",
         ]

@@ -384,21 +384,27 @@ class Retriever:
             figures = probability, likeness, np.any([found.is_same_picture for found in by_photo], axis=0)
         else:
             figures = unknown if fit is None or fit.type is None else fit.type[rows], unknown, np.zeros(len(rows), bool)
+        # Column by column: one by one, numpy takes most of the time of a long answer.
+        labels = zip(*(gallery.labels[name][rows].tolist() for name in LABELS), strict=True)
+        columns = (
+            gallery.ids[rows].tolist(),
+            scores[rows].tolist(),
+            labels,
+            *(part.tolist() for part in (*figures, share)),
+        )
         return [
             Match(
-                id=str(gallery.ids[row]),
+                id=id,
                 rank=rank,
-                score=float(scores[row]),
-                labels=gallery.labels_of(row),
+                score=score,
+                labels=dict(zip(LABELS, values, strict=True)),
                 probability=_known(probable),
                 likeness=_known(alike),
-                is_same_picture=bool(same),
-                guesses=gallery.guesses_of(row),
+                is_same_picture=same,
+                guesses=gallery.guesses_of(rows[rank - 1]) if gallery.guesses else {},
                 color_share=_known(part),
             )
-            for rank, row, probable, alike, same, part in zip(
-                range(1, len(rows) + 1), rows, *figures, share, strict=True
-            )
+            for rank, (id, score, values, probable, alike, same, part) in enumerate(zip(*columns, strict=True), start=1)
         ]
 
     def _figures(self, photo: Features, rows: np.ndarray, task: Task) -> MatchFigures:
@@ -491,7 +497,7 @@ class Retriever:
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return None if math.isnan(value) else float(value)
 
 
 def _with_guesses(bundle: Bundle) -> Gallery:

@@ -1,12 +1,16 @@
 """Temporary files of the app: all in one folder, which goes with it."""
 
 import atexit
+import contextlib
 import functools
+import logging
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from cbir.errors import CbirError
 
@@ -44,6 +48,20 @@ def temporary_folder() -> Path:
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def end(status: int) -> NoReturn:
+    """Ends the process at once, and its temporary files with it.
+
+    Threads of libraries may still compute; Python's own way out takes the ground from under them, and some then abort.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    if temporary_folder.cache_info().currsize:
+        shutil.rmtree(temporary_folder(), ignore_errors=True)
+    os._exit(status)
 
 
 def _runs(pid: int) -> bool:

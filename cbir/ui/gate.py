@@ -29,7 +29,8 @@ OPEN = re.compile(
     r"|startup-events|theme\.css|upload|upload_progress|user)"
 )
 SHUT_ELSEWHERE = re.compile(r"/(login|logout|monitoring)(/.*)?")
-STREAMS = re.compile(r"/(call/[^/]+/.+|heartbeat/.+|queue/data|upload_progress|mcp(/.*)?)")  # where GET asks for one
+STREAMS = re.compile(r"/(call/[^/]+/.+|heartbeat/.+|queue/data|upload_progress)")  # where GET asks for one
+AGENTS = re.compile(r"/mcp(/.*)?")  # whose answers come when the calls are done that they make in turn
 MAY_HOLD_A_PHOTO = re.compile(r"/(call/.+|queue/join|mcp(/.*)?)")
 SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
@@ -90,7 +91,7 @@ class Gate:
         client, path = client_of(scope), scope["path"]
         if len(path) + len(scope["query_string"]) > limits.MAX_URL:
             raise RefusedError(414, f"expected an address of at most {limits.MAX_URL:,} characters")
-        may_hold_a_photo = False
+        may_hold_a_photo = is_agent = False
         if path.startswith(f"{API}/"):
             below = path.removeprefix(API) if path.startswith(f"{API}/mcp") else path.removeprefix(API).rstrip("/")
             scope["path"] = API + below
@@ -104,6 +105,7 @@ class Gate:
                 return await self._upload(scope, receive, send, client)
             if STREAMS.fullmatch(below) and scope["method"] == "GET":
                 return await self._stream(scope, receive, send, client)
+            is_agent = AGENTS.fullmatch(below) is not None
             may_hold_a_photo = MAY_HOLD_A_PHOTO.fullmatch(below) is not None
         elif SHUT_ELSEWHERE.fullmatch(path):
             raise RefusedError(404, "there is nothing here")
@@ -111,6 +113,8 @@ class Gate:
         body = b""
         if scope["method"] not in ("GET", "HEAD"):
             body = await self._body(scope, receive, client, may_hold_a_photo)
+        if is_agent:
+            return await self._stream(scope, _replayed(body, receive), send, client)
         async with self._turns.take(client):
             await self._app(scope, _replayed(body, receive), send)
         return None

@@ -1,6 +1,6 @@
 """Reading what a browser or a program sent: it may be anything."""
 
-import base64
+import binascii
 import contextlib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -77,7 +77,7 @@ def _decoded(uri: str) -> bytes:
     try:
         if not head.endswith(";base64"):
             raise ValueError
-        return base64.b64decode(content, validate=True)
+        return binascii.a2b_base64(content, strict_mode=True)  # as base64.b64decode(validate=True), which is slow
     except ValueError:
         raise ImageError(
             "expected a photo as data:image/jpeg;base64, and its content in base64, got {got!r}", got=uri

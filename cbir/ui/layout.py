@@ -1,6 +1,8 @@
 """The page: its controls, and which handler each control calls."""
 
+import gc
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -251,6 +253,8 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
     `options` go to `gr.Blocks.launch`.
     """
     threadpool_limits(1, user_api="blas")  # of numpy, where a search is small: threads would wait for each other
+    sys.setswitchinterval(0.0005)  # seconds: who answers requests is not kept waiting by those who compute
+    gc.freeze()  # what is there now stays: looking through it for rubbish takes long
     uploads = Uploads(Path(get_upload_folder()).resolve())
     links = preloads(block["type"] for block in demo.config["components"])
     middleware = [

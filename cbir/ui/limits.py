@@ -17,7 +17,7 @@ MAX_ID = 100  # characters of the name of a session
 MAX_SEED = 2**53 - 1  # what JavaScript holds exactly
 
 # All calls together.
-THREADS = 2 if (_CORES := os.cpu_count() or 2) < 4 else _CORES // 2  # that compute at the same time
+THREADS = max(1, (os.cpu_count() or 2) // 2)  # that compute at the same time, beside the network and requests
 BATCH = 8  # photos that go through the network together, and that are decoded and wait for it
 PHOTOS_KEPT = 512  # whose features are kept: up to 20 kB each
 RESULTS_KEPT, MAX_K_KEPT = 500, 60  # searches by id whose results are kept, and results of each: up to 1 kB each
@@ -32,7 +32,7 @@ UNASKED_KEPT, LEFT_KEPT = 30.0, 10.0
 MAX_BODY = 256 * 2**10  # bytes of JSON
 MAX_UPLOAD = 25 * 2**20  # bytes of one file
 MAX_UPLOADS = 100 * 2**20  # bytes of one request with files
-MAX_BODY_WITH_PHOTO = 36 * 2**20  # bytes of JSON that may hold a photo as text
+MAX_BODY_WITH_PHOTO = 12 * 2**20  # bytes of JSON that may hold a photo as text: of 8 MB; while it is read, all wait
 LARGE_BODIES_AT_ONCE = 4  # that are arriving, one of each client
 MAX_URL = 8 * 2**10  # characters
 BODY_SECONDS = 60.0  # until all of a request has arrived

@@ -111,7 +111,7 @@ class FairReader(Reader):
     def _network(self) -> None:
         """What the thread of the network does. It is of low priority, where the system has those of threads (Linux)."""
         with contextlib.suppress(AttributeError, OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 3)
         while True:
             self._work.get()()
 

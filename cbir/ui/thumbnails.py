@@ -4,6 +4,7 @@ import base64
 import contextlib
 import copy
 import hashlib
+import os
 import shutil
 import tempfile
 import weakref
@@ -92,7 +93,7 @@ class Thumbnails:
 
     def url(self, item_id: str) -> str:
         """Address of the thumbnail, relative to the app's own."""
-        return f"{THUMBNAILS}/{Path(self.path(item_id)).name}"
+        return f"{THUMBNAILS}/{os.path.basename(self.path(item_id))}"  # noqa: PTH119 - fast, for each result
 
     def id_at(self, path: str) -> str | None:
         """The gallery item whose thumbnail lies there, or lay there before an update; None for any other picture."""

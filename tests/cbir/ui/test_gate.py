@@ -173,6 +173,21 @@ def test_requests_wait_in_turns_and_too_many_of_one_client_are_refused_after_a_w
     assert served.index("1.1.1.1") == 1
 
 
+def test_agents_take_no_turns_of_the_calls_that_they_make(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "REQUESTS_AT_ONCE", 1)
+
+    async def run():
+        app = Slow()
+        gate = Gate(app, Uploads(tmp_path))
+        agents = [asked(gate, "8.8.8.8", "/gradio_api/mcp/", method) for method in ("POST", "POST", "GET")]
+        await asyncio.sleep(0.01)
+        app.go.set()
+        inner = asked(gate, "127.0.0.1", "/gradio_api/queue/join", "POST")
+        return [await request for request in (inner, *agents)]
+
+    assert asyncio.run(asyncio.wait_for(run(), 5)) == [200] * 4
+
+
 def test_streams_of_one_client_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "STREAMS_PER_CLIENT", 2)
     monkeypatch.setattr(limits, "REFUSED_AFTER", 0.0)
