@@ -113,18 +113,19 @@ class UnknownNameError(CbirError):
     Args:
         kind: what was looked up, e.g. "method".
         name: what was given.
-        known: the names that exist; at most the first 20 are listed.
+        known: the names that exist; the first few are listed where there are more than 20.
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = list(known)
-        first = ", ".join(names[:20])
         if len(names) <= 20:
-            super().__init__("unknown {kind} {name!r}: expected one of {names}", kind=kind, name=name, names=first)
+            listed = ", ".join(names)
+            super().__init__("unknown {kind} {name!r}: expected one of {names}", kind=kind, name=name, names=listed)
         else:
+            listed = ", ".join(names[:3])
             super().__init__(
                 "unknown {kind} {name!r}: expected one of {names}, … ({n} in all)",
-                **{"kind": kind, "name": name, "names": first, "n": len(names)},
+                **{"kind": kind, "name": name, "names": listed, "n": len(names)},
             )
 
 

@@ -33,3 +33,9 @@ def test_a_message_is_one_line_that_can_be_written():
     assert str(error).startswith("cannot read a b .png (xxx")
     assert len(str(error).encode()) < 1100
     assert "\n" not in str(UnknownNameError("id", "a\nb", ["c\nd"]))
+
+
+def test_few_of_many_known_names_are_listed():
+    few, many = [str(n) for n in range(20)], [str(n) for n in range(21)]
+    assert str(UnknownNameError("type", "x", few)) == f"unknown type 'x': expected one of {', '.join(few)}"
+    assert str(UnknownNameError("id", "x", many)) == "unknown id 'x': expected one of 0, 1, 2, … (21 in all)"
