@@ -38,8 +38,9 @@ from cbir.similarity import SIMILARITIES
 from train.cli import run_main, write_section
 from train.evaluation.familiarity import not_clothes_features
 from train.evaluation.garments import extract_copies
+from train.evaluation.goals import goals_table
 from train.evaluation.guesses import guesses_section
-from train.evaluation.markdown import evaluation_section, summary_section, table, tables
+from train.evaluation.markdown import provenance, summary_section, table, tables
 from train.evaluation.order import Traits, read_traits
 from train.evaluation.out_of_domain import evaluate_out_of_domain, with_colors
 from train.evaluation.report import build_report
@@ -112,7 +113,8 @@ def _evaluate_test_photos(bundle: Bundle, args: argparse.Namespace) -> tuple[Rep
     report = _report_of(bundle, args.bundle) if args.stored else _evaluate_anew(bundle, args)
     if reports:
         report = replace(report, seeds=rounded(over_bundles([report, *reports])))
-    return report, tables(report), evaluation_section(report)
+    goals = goals_table(report)
+    return report, f"{goals}\n\n{tables(report)}", f"{provenance(report)}\n\n{goals}\n\n{tables(report)}"
 
 
 def _evaluate_anew(bundle: Bundle, args: argparse.Namespace) -> Report:

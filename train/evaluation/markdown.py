@@ -7,11 +7,6 @@ from cbir.report import Estimate, Report, Spread
 from cbir.report_tables import Cell, Heading, Share, Table, Text, report_tables
 
 
-def evaluation_section(report: Report) -> str:
-    """What was evaluated on what, then the tables."""
-    return f"{provenance(report)}\n\n{tables(report)}"
-
-
 def summary_section(report: Report) -> str:
     """The figures of one short table, and what they mean."""
     protocol, found = report.protocol, report.garments
