@@ -1,6 +1,6 @@
 """The tables of a report, as data: the page, README files and model cards all render these.
 
-Texts carry the key of their translations beside the English; see `Text`.
+Texts carry the key of their translations beside the English, see `Text`; what a report stores in words is a `str`.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Share:
     value: float | None
 
 
-# Numbers, and texts that are not translated; several beside each other; None for what there is not.
+# Numbers, and texts that the report stores; several beside each other; None for what there is not.
 Cell = Text | str | int | float | Share | Estimate | Spread | tuple["Cell", ...] | None
 
 
@@ -89,7 +89,7 @@ def report_tables(report: Report) -> list[Table]:
         tables.append(_familiarity_table(report.familiarity))
         if report.familiarity.confidence:
             tables.append(_confidence_table(report.familiarity.confidence))
-    return [*tables, _baselines_table(report.baselines)]
+    return [*tables, _baselines_table(report, report.baselines)]
 
 
 def out_of_domain_table(part: OutOfDomain, titles: Mapping[str, str]) -> Table:
@@ -244,7 +244,7 @@ def _seeds_tables(report: Report, seeds: Seeds) -> list[Table]:
             Table(
                 Text("table.seeds_garments", "Would other photos be found as well?"),
                 (Text("table.seeds_garments.how", "R@1 of edited copies, over the same seeds."),),
-                (_METHOD, *(Heading(edit_title(edit)) for edit in edits)),
+                (_METHOD, *map(Heading, edits)),
                 tuple((title, *by_edit.values()) for title, by_edit in rows),
             )
         )
@@ -332,20 +332,15 @@ def _garments_tables(report: Report, found: Garments) -> list[Table]:
         Table(
             Text("table.edits", "After which edits?"),
             (Text("table.edits.how", "R@1 by edit."),),
-            (_METHOD, *(Heading(edit_title(edit)) for edit in found.edits)),
+            (_METHOD, *map(Heading, found.edits)),
             tuple((title, *(by_edit[edit].recall_at_1 for edit in found.edits)) for title, by_edit in rows),
         ),
     ]
 
 
-def edit_title(edit: str) -> Text:
-    """What people read of an edit."""
-    return Text(f"table.edit.{edit}", edit)
-
-
 def _order_table(report: Report, found: OrderInClass) -> Table:
     how = "{n} test photos rank the photos of their type and color. nDCG@10, by how many of these agree: {traits}."
-    values: dict[str, Cell] = {"n": found.n_queries, "traits": ", ".join(found.traits)}
+    values: dict[str, Cell] = {"n": found.n_queries, "traits": found.traits}
     rows: list[tuple[Cell, ...]] = [
         (method_title(name, report.methods[name].title), value) for name, value in found.methods.items()
     ]
@@ -359,9 +354,10 @@ def _order_table(report: Report, found: OrderInClass) -> Table:
     )
 
 
-def _baselines_table(found: Baselines) -> Table:
+def _baselines_table(report: Report, found: Baselines) -> Table:
     how = "Pearson correlation, pooled, of the task-blind models, by how they are evaluated."
     ways = list(found.n_evaluated)
+    names = {method.title: name for name, method in report.methods.items()}
     return Table(
         Text("table.naive", "How published figures of .72 can come about"),
         (Text("table.naive.how", how), found.note),
@@ -369,5 +365,11 @@ def _baselines_table(found: Baselines) -> Table:
             Heading(Text("table.model", "Model")),
             *(Heading(way, pairs_counted(found.n_evaluated[way])) for way in ways),
         ),
-        tuple((name, *(by_way[way].pearson for way in ways)) for name, by_way in found.models.items()),
+        tuple(
+            (
+                method_title(names[title], title) if title in names else title,
+                *(by_way[way].pearson for way in ways),
+            )
+            for title, by_way in found.models.items()
+        ),
     )

@@ -53,7 +53,10 @@ def page(bundle: Bundle, thumbnails: Thumbnails, words: Words) -> str:
         confusion=[_confusion(label, found, words) for label, found in (report.confusion or {}).items()],
         queries=_queries(report, bundle.gallery, thumbnails, words),
         familiarity=_familiarity(report.familiarity, words) if report.familiarity else None,
-        notes=[*report.protocol.notes, *([report.familiarity.note] if report.familiarity else [])],
+        notes=[
+            words.text(note)
+            for note in (*report.protocol.notes, *([report.familiarity.note] if report.familiarity else []))
+        ],
     )
 
 

@@ -4,8 +4,8 @@ The words are in `locales/<language>.json`, by key. Gradio translates what stand
 the server says follows the browser's first language (`Words.of`). English names of types, colors and bundles are the
 names themselves, those of similarity methods live in their registry, texts of a report's tables in
 `cbir.report_tables`, and errors and notices are written where they arise; another language has keys "noun.<name>",
-"bundle.<title>", "method.<name>", "method.<name>.explanation", "table.<name>", "message.<template>" and, for words in
-lines, "word.<name>".
+"bundle.<title>", "method.<name>", "method.<name>.explanation", "table.<name>", "stored.<what a report says in words>",
+"message.<template>" and, for words in lines, "word.<name>".
 """
 
 import json
@@ -142,9 +142,9 @@ class Words:
         return LANGUAGES[self.language].get(f"method.{name}.explanation", english)
 
     def text(self, text: Text | str) -> str:
-        """A text of a report's tables, which has its English with it; one that is not translated stays as it is."""
+        """A text of a report: of its tables, with its English, or one that it stores, which may stay in English."""
         if isinstance(text, str):
-            return text
+            return LANGUAGES[self.language].get(f"stored.{text}", text)
         values = {name: self.cell(value) for name, value in text.values.items()}
         return LANGUAGES[self.language].get(text.key, text.english).format(**values)
 

@@ -110,4 +110,4 @@ def test_the_probability_is_shown_beside_the_share_that_is_right(tables, report)
 
 
 def test_order_in_a_class_names_the_traits(tables):
-    assert tables["table.order"].notes[0].values == {"n": 9, "traits": "cut, heel"}
+    assert tables["table.order"].notes[0].values == {"n": 9, "traits": ("cut", "heel")}

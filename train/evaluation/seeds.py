@@ -29,6 +29,13 @@ from train.fit import fit_methods
 from train.fit.views import extract_views
 
 TEST_SHARE = 0.2  # of fresh splits, where the bundle does not tell its own
+SPLITS_NOTE = (
+    "Mean and standard deviation over fresh splits of the gallery's photos, methods fitted anew on each train side "
+    "alone (without photos that the bundle was fitted on beside its gallery)."
+)
+BUNDLES_NOTE = (
+    "Mean and standard deviation over bundles trained on different splits of the same photos, color networks included."
+)
 T = TypeVar("T")
 Metrics = Mapping[str, float]
 # Of one seed, by method: metrics of pairs by column, metrics of retrieval by task, and, where copies were made, the
@@ -51,8 +58,7 @@ def over_fresh_splits(bundle: Bundle, backbone: Backbone, seeds: Sequence[int]) 
     share = bundle.manifest.test_share or TEST_SHARE
     return Seeds(
         tuple(seeds),
-        "Mean and standard deviation over fresh splits of the gallery's photos, methods fitted anew on each train side "
-        "alone (without photos that the bundle was fitted on beside its gallery).",
+        SPLITS_NOTE,
         _spreads([_fresh_split(bundle, backbone, split_by_group(groups, share, seed), seed) for seed in seeds]),
         None,
     )
@@ -113,8 +119,7 @@ def over_bundles(reports: Sequence[Report]) -> Seeds:
     """Puts the figures of bundles together that `check_alike` lets pass."""
     return Seeds(
         tuple(report.protocol.seed for report in reports),
-        "Mean and standard deviation over bundles trained on different splits of the same photos, color networks "
-        "included.",
+        BUNDLES_NOTE,
         _spreads([_reported(report) for report in reports]),
         _first_by_edit([_first(r.garments.likeness) if r.garments and r.garments.likeness else None for r in reports]),
     )

@@ -13,6 +13,7 @@ from cbir.similarity import SIMILARITIES
 from cbir.ui.texts import LANGUAGES, Words
 from tests.cbir.test_report_tables import with_every_section
 from tests.conftest import ROOT
+from train.evaluation import baselines, familiarity, garments, report, seeds
 
 
 def texts(part):
@@ -30,9 +31,17 @@ NAMES = (
     *(f"noun.{name}" for name in (*class_values("color"), *class_values("type"), UNSURE)),
     f"bundle.{load_bundle().manifest.title}",
 )
+PAIR_METHODS = ("logistic_regression", "random_forest")
 METHODS = [f"method.{name}{part}" for name in SIMILARITIES for part in ("", ".explanation")]
 TABLE_TEXTS = {
     text.key: text for table in report_tables(with_every_section(load_bundle().report)) for text in texts(table)
+}
+# What reports say in words: notes as they are written now, and the names in the report of the embedded default.
+OURS = load_bundle().report
+NOTES = (*report.NOTES, report.COLOR_NETWORK_NOTE, seeds.SPLITS_NOTE, seeds.BUNDLES_NOTE)
+NOTES += tuple(module.NOTE for module in (baselines, familiarity, garments))
+STORED = {
+    f"stored.{text}" for text in (*NOTES, *garments.EDITS, "mean", *OURS.baselines.n_evaluated, *OURS.order.traits)
 }
 TRANSLATIONS = sorted(set(LANGUAGES) - {"en"})
 
@@ -44,7 +53,7 @@ def placeholders(text):
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_a_language_has_every_key_and_no_other(language):
     of_the_library = {key for key in LANGUAGES[language] if key.startswith(("message.", "word."))}  # see test_messages
-    expected = set(LANGUAGES["en"]) | set(NAMES) | set(METHODS) | set(TABLE_TEXTS)
+    expected = set(LANGUAGES["en"]) | set(NAMES) | set(METHODS) | set(TABLE_TEXTS) | STORED
     assert set(LANGUAGES[language]) - of_the_library == expected
 
 
@@ -67,6 +76,20 @@ def test_every_key_that_the_page_asks_for_exists():
         asked |= set(re.findall(r"(?:words|I18N|Words\(\))\(\s*['\"]([a-z_]+)['\"]", path.read_text(encoding="utf-8")))
     assert len(asked) > 50
     assert asked <= set(LANGUAGES["en"])
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_a_report_is_read_in_one_language(language):
+    words = Words(language)
+    for text in (*OURS.protocol.notes, OURS.familiarity.note):
+        assert words.text(text) != text
+    for table in report_tables(OURS):
+        cells = [*table.notes, *(heading.text for heading in table.header), *(row[0] for row in table.rows)]
+        for cell in cells:
+            if isinstance(cell, str) and cell not in ("R@1", "R@10", "MRR", "nDCG@10"):
+                assert words.text(cell) != cell, cell
+        if table.title.key == "table.naive":
+            assert [words.cell(row[0]) for row in table.rows] == [words.method(n, "") for n in PAIR_METHODS]
 
 
 def test_the_title_of_a_bundle_is_translated_where_it_is_known():
