@@ -15,9 +15,12 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends what is still being imported
+
+from cbir import starting
 from cbir.errors import CbirError
 from cbir.temporary import end, temporary_folder
 
@@ -42,31 +45,37 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Serves until stopped; returns 2 when the user has to mend something first."""
     args = parse_args(argv)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is temporary goes
     try:
+        host, port = starting.address(args.host, args.port)
+        for note in starting.clean_environment():
+            print(note, file=sys.stderr)
+        starting.pass_proxies_by(host)
         temporary_folder()
-        from cbir.bundle import load_bundle_backbone, open_bundle
-        from cbir.own_photos import OwnPhotos
-        from cbir.search import Retriever
-        from cbir.ui import build_demo, launch, log, zero_gpu
+        with starting.leaving_on_interrupt(end):
+            from cbir.bundle import load_bundle_backbone, open_bundle
+            from cbir.own_photos import OwnPhotos
+            from cbir.search import Retriever
+            from cbir.ui import build_demo, launch, log, zero_gpu
 
-        log.set_up()
-        zero_gpu.set_up()
-        bundle = open_bundle(args.bundle)
-        backbone = load_bundle_backbone(bundle, args.weights)
-        photos = OwnPhotos(args.photos, bundle, backbone) if args.photos else None
-        if photos is not None:
-            bundle = photos.bundle
-        retriever = Retriever(bundle, zero_gpu.with_lent_gpu(backbone))
-        retriever.warm_up()
-        log.started(retriever, backbone)
+            log.set_up()
+            zero_gpu.set_up()
+            bundle = open_bundle(args.bundle)
+            backbone = load_bundle_backbone(bundle, args.weights)
+            photos = OwnPhotos(args.photos, bundle, backbone) if args.photos else None
+            if photos is not None:
+                bundle = photos.bundle
+            retriever = Retriever(bundle, zero_gpu.with_lent_gpu(backbone))
+            retriever.warm_up()
+            log.started(retriever, backbone)
+            demo = build_demo(retriever, photos if args.rescan else None)
+            launch(demo, server_name=host, server_port=port, prevent_thread_lock=True)
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    launch(build_demo(retriever, photos if args.rescan else None), server_name=args.host, server_port=args.port)
+    starting.heed_interrupts()
+    demo.block_thread()
     return 0
 
 
 if __name__ == "__main__":
-    end(main())
+    starting.run_main(main, leave=end)

@@ -31,7 +31,8 @@ from benchmarks.app_process import ROOT, AppProcess
 from benchmarks.http import API, Client, HttpError, Result
 from cbir.bundle import open_bundle
 from cbir.errors import CbirError
-from train.cli import run_main, write_section
+from cbir.starting import run_main
+from train.cli import write_section
 from train.evaluation.markdown import markdown_table
 
 RELIABILITY, SCALE = ROOT / "docs" / "reliability.md", ROOT / "docs" / "scale.md"

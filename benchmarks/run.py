@@ -29,7 +29,8 @@ from benchmarks.service import service
 from benchmarks.timing import Table
 from benchmarks.training import training
 from cbir.files import replacing
-from train.cli import run_main, write_section
+from cbir.starting import run_main
+from train.cli import write_section
 
 SIZES = [(1000, 4096), (11_385, 4096), (100_000, 1280), (1_000_000, 1280)]
 QUICK_SIZES = [(1000, 1280), (5000, 1280)]

@@ -5,6 +5,7 @@ from cbir import Retriever, SearchOptions, load_bundle
 result = Retriever(load_bundle()).search("photo.jpg", SearchOptions(k=5, colors=("red",)))
 """
 
+from cbir import starting  # noqa: F401 - first: Ctrl-C ends what is still being imported
 from cbir.bundle import Bundle, load_bundle, save_bundle
 from cbir.errors import CbirError
 from cbir.gallery import Gallery

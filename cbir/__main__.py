@@ -39,6 +39,7 @@ from cbir.labels import LABELS
 from cbir.options import OPTIONS, Option, SearchOptions
 from cbir.own_photos import index_folder
 from cbir.search import Retriever, SearchResult
+from cbir.starting import run_main
 from cbir.version import __version__
 
 
@@ -175,4 +176,4 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_main(main)

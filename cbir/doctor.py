@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from cbir import hub
+from cbir import hub, starting
 from cbir.bundle import Bundle, open_bundle
 from cbir.errors import CbirError, HubUnreachableError
 from cbir.features.backbone import weights_at_hand
-from cbir.files import cache_root
+from cbir.files import cache_root, check_writable
 from cbir.search import Retriever
+from cbir.temporary import temporary_folder
 
 PYTHON = (3, 11)
 LIBRARIES = ("torch", "timm", "gradio")  # named, so that a bug report says which they are
@@ -66,7 +67,7 @@ def examine(source: str | None, weights: Path | None = None) -> list[Finding]:
         source: the bundle, as in `open_bundle`; None for the embedded default.
         weights: file of the backbone's weights, as the app's --weights.
     """
-    findings = [_python(), _cache(), _hub()]
+    findings = [_python(), _environment(), _address(), _temporary(), _cache(), _hub()]
     bundle, finding = _bundle(source)
     findings.append(finding)
     if bundle is not None:
@@ -105,16 +106,52 @@ def _memory() -> float:
     return total
 
 
+def _environment() -> Finding:
+    notes = starting.clean_environment()
+    if notes:
+        return Finding("environment", WARNING, "; ".join(notes), "the app starts without; unset them, or correct them")
+    return Finding("environment", OK, "nothing in it stands in the way")
+
+
+def _address() -> Finding:
+    try:
+        host, port = starting.address()
+    except CbirError as error:
+        advice = "give another with --host and --port, or with GRADIO_SERVER_NAME and GRADIO_SERVER_PORT"
+        return Finding("address", PROBLEM, str(error), advice)
+    starting.pass_proxies_by(host)
+    return Finding("address", OK, f"{host}:{port} is free")
+
+
+def _temporary() -> Finding:
+    try:
+        folder = temporary_folder()
+        free = shutil.disk_usage(folder).free / 1e9
+    except (CbirError, OSError) as error:
+        return Finding("temporary", PROBLEM, str(error), "set GRADIO_TEMP_DIR, or TMPDIR, to a folder of yours")
+    detail = f"{folder.parent} ({free:.1f} GB free)"
+    if free < DISK_NEEDED:
+        return Finding("temporary", WARNING, detail, f"free {DISK_NEEDED:.0f} GB: uploads lie there")
+    return Finding("temporary", OK, detail)
+
+
 def _cache() -> Finding:
     from huggingface_hub import constants
 
     details = []
-    for variable, folder in (("CBIR_CACHE", cache_root()), ("HF_HUB_CACHE", Path(constants.HF_HUB_CACHE))):
-        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(there).free / 1e9
+    try:
+        folders = {"CBIR_CACHE": cache_root(), "HF_HUB_CACHE": Path(constants.HF_HUB_CACHE)}
+    except CbirError as error:
+        return Finding("caches", PROBLEM, str(error), "set CBIR_CACHE to a folder of yours")
+    for variable, folder in folders.items():
+        try:
+            check_writable(folder)
+            there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+            free = shutil.disk_usage(there).free / 1e9
+        except (CbirError, OSError) as error:
+            advice = f"set {variable} to a folder that can be written, or nothing is kept there"
+            return Finding("caches", WARNING, str(error), advice)
         details.append(f"{folder} ({free:.1f} GB free)")
-        if not os.access(there, os.W_OK):
-            return Finding("caches", PROBLEM, f"{there} is not writable", f"set {variable} to a folder that is")
         if free < DISK_NEEDED:
             advice = f"free {DISK_NEEDED:.0f} GB, or set {variable} to another disk"
             return Finding("caches", WARNING, details[-1], advice)

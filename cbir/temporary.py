@@ -27,8 +27,9 @@ def temporary_folder() -> Path:
     Raises:
         CbirError: there is no place for it.
     """
-    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or os.environ.get("TMPDIR") or ".")
     try:
+        parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
         parent.mkdir(parents=True, exist_ok=True)
         for left in parent.glob(f"{_NAME}-*-*"):
             number = re.fullmatch(rf"{_NAME}-([0-9]+)-.*", left.name)

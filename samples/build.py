@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from cbir.starting import run_main
 from samples import CATALOGUE
 from train import run
-from train.cli import run_main
 from train.evaluation.markdown import tables
 
 COLORS_SEEN = Path(__file__).parent / "cc0_colors.csv"

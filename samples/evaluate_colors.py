@@ -26,9 +26,10 @@ from cbir.features.color_share import color_nearness, color_share
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
 from cbir.search import Retriever, SearchOptions
+from cbir.starting import run_main
 from cbir.words import read_color
 from samples.drawing.draw import MAKERS, draw_garment
-from train.cli import run_main, write_section
+from train.cli import write_section
 from train.evaluation.markdown import cell, markdown_table
 
 # Shades of each name, chosen by eye before those of `cbir/vocabulary.json`, and other ones.

@@ -1,28 +1,9 @@
-"""What every training script's `if __name__ == "__main__"` does."""
+"""How commands write into a file of somebody else."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from cbir.errors import CbirError
 from cbir.files import replacing
-
-
-def run_main(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> NoReturn:
-    """Runs `main` and exits with what it returns; with 2 and one line on stderr where the user can mend it.
-
-    Args:
-        main: takes the arguments (None: those of the process), returns an exit status.
-        argv: passed to `main`.
-    """
-    try:
-        sys.exit(main(argv))
-    except CbirError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)  # as argparse does
-    except KeyboardInterrupt:
-        sys.exit(130)  # as shells do
 
 
 def write_section(path: Path, name: str, text: str) -> None:

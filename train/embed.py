@@ -28,7 +28,7 @@ from cbir.errors import DataError
 from cbir.features.backbone import BACKBONES, Backbone, load_backbone
 from cbir.gallery import report_unreadable
 from cbir.photos import list_photos, report_listing
-from train.cli import run_main
+from cbir.starting import run_main
 from train.data.photo_shards import PhotoShards, find_photo_shards
 from train.embedding.parts import PART_SIZE, Done, Job, Work, Worker
 

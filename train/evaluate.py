@@ -35,7 +35,8 @@ from cbir.own_photos import index_folder
 from cbir.report import Report, rounded
 from cbir.report_tables import out_of_domain_table
 from cbir.similarity import SIMILARITIES
-from train.cli import run_main, write_section
+from cbir.starting import run_main
+from train.cli import write_section
 from train.evaluation.familiarity import not_clothes_features
 from train.evaluation.garments import extract_copies
 from train.evaluation.goals import goals_table

@@ -20,7 +20,7 @@ Every photo becomes a row: `id` (unique; the path within the data), `image` (und
 import argparse
 from pathlib import Path
 
-from train.cli import run_main
+from cbir.starting import run_main
 from train.data.dataset import check_is_new, class_table, counts, read, save
 from train.hub.dataset import DatasetRepo, push_dataset
 from train.hub.upload import check_access, check_licence

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cbir.bundle import FORMAT, MANIFEST, bundle_files, load_bundle, manifest_with_licence
-from train.cli import run_main
+from cbir.starting import run_main
 from train.hub.model_card import model_card
 from train.hub.upload import CARD, Content, Upload, check_licence, owned_by_manifest, upload
 

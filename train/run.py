@@ -32,7 +32,7 @@ from cbir.labels import LABELS
 from cbir.photos import Remark, count_labels
 from cbir.report import Report
 from cbir.similarity.attributes import AttributeModel
-from train.cli import run_main
+from cbir.starting import run_main
 from train.data.dataset import Dataset, read, read_dataset
 from train.data.embed import embed_dataset, read_photos
 from train.data.split import check_labels, check_pairs, near_duplicate_groups, split_by_group

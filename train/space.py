@@ -25,7 +25,7 @@ from cbir import hub
 from cbir.bundle import Manifest, hub_manifest
 from cbir.errors import HubError, HubUnreachableError
 from cbir.features.weights import WEIGHTS
-from train.cli import run_main
+from cbir.starting import run_main
 from train.hub.upload import Content, Upload, upload
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,9 +13,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from cbir.starting import run_main
 from samples import CATALOGUE
 from samples.drawing.draw import PER_CLASS, write_catalogue, write_traits
-from train.cli import run_main
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cbir.starting import run_main
 from samples.drawing import scenes
 from samples.drawing.cloth import Garment, Light, Part, View, cast_shadow, paint
 from samples.drawing.draw import MAKERS, generator, main_color, silhouette, wobble
 from samples.drawing.paths import disc
-from train.cli import run_main
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SIDE = 448  # px

@@ -98,11 +98,11 @@ def test_too_little_memory_is_told(hub_server, quick):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_that_cannot_be_written_is_a_problem(hub_server, quick, monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_is_told(hub_server, quick, monkeypatch, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     monkeypatch.setenv("CBIR_CACHE", str(locked))
-    assert states(doctor.examine(None))["caches"] == doctor.PROBLEM
+    assert states(doctor.examine(None))["caches"] == doctor.WARNING
 
 
 def test_the_command_runs_as_documented_and_measures_memory():
