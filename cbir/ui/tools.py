@@ -90,7 +90,16 @@ class Tools(GradioMCPServer):
     def _prepare_tool_call_args(
         self, name: str, arguments: dict[str, Any]
     ) -> tuple[str, list[Any], dict[str, str], BlockFunction]:
-        """Names who asks, as proxies do: the endpoint is called from here, but limits are those of whoever asks."""
+        """Names who asks, as proxies do: the endpoint is called from here, but limits are those of whoever asks.
+
+        Raises:
+            ValueError: the tool does not take one of the arguments.
+        """
+        if name in self.tool_to_endpoint:
+            takes = [parameter["parameter_name"] for parameter in self._endpoint(name)["parameters"]]
+            if unknown := [argument for argument in arguments if argument not in takes]:
+                among = f"one of {', '.join(takes)}" if takes else "no arguments"
+                raise ValueError(f"unknown argument {unknown[0]!r:.60}: expected {among}")
         endpoint, values, headers, fn = super()._prepare_tool_call_args(name, arguments)
         request = cast("Request", self.mcp_server.request_context.request)
         asks = request.client.host if request.client else ""

@@ -11,6 +11,7 @@ from cbir.own_photos import OwnPhotos
 from cbir.search import Retriever
 from cbir.ui.serving import Serving
 from tests.cbir.ui.test_handlers import asked, page_call
+from tests.cbir.ui.test_tools import answer
 from tests.conftest import ToyBackbone, launched, png, toy_photo, write_toy_photos
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
@@ -21,7 +22,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
 
     import app
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 GONE, CHANGED, KEPT = "red_shirt/0.png", "red_shirt/1.png", "red_shirt/2.png"
 
 
@@ -119,6 +120,8 @@ def test_the_endpoint_and_the_button_read_the_folder_again(folder, toy_bundle):
         assert httpx.get(url + picture).status_code == 404
         assert client.predict("new.png", api_name="/search_by_id")["query_id"] == "new.png"
         assert httpx.get(f"{url}version").json()["photos"] == 27
+        again = answer(url, "rescan")  # as a tool for agents
+        assert (again["added"], again["photos"], list(again["unreadable"])) == (0, 27, ["broken.jpg"])
         (folder / "newer.png").write_bytes(png(toy_photo("white", "pants", 72)))
         (restored,) = page_call(url, "rescan_page", [])
         assert restored.isdigit()

@@ -138,6 +138,16 @@ def test_an_agent_needs_no_photo(url, toy_bundle):
     assert answer(url, "methods")["api_version"] == API_VERSION
 
 
+def test_an_agent_searches_in_words_and_by_color(url, photo):
+    found = answer(url, "search", words="blue shirt", k=2)
+    assert [match["labels"] for match in found["matches"]] == [{"type": "shirt", "color": "blue"}] * 2
+    assert found["matches"][0]["likeness"] is None
+    found = answer(url, "search", image=photo, color="#283cbe", k=2)
+    assert [match["labels"] for match in found["matches"]] == [{"type": "shirt", "color": "blue"}] * 2
+    assert found["options"]["color"] == "#283cbe"
+    assert answer(url, "search_by_id", id=ITEM, words="azul", k=1)["matches"][0]["labels"]["color"] == "blue"
+
+
 def test_limits_are_those_of_whoever_asks(url, monkeypatch):
     clients = []
 
@@ -164,6 +174,11 @@ def test_limits_are_those_of_whoever_asks(url, monkeypatch):
         ("search", {"match": "size"}, f"unknown task 'size': expected one of {', '.join(TASKS)}"),
         ("search_by_id", {"id": ITEM, "types": ["hat"]}, "unknown type 'hat': expected one of pants, shirt, shoes"),
         ("search_by_id", {"id": 7}, "expected id as a text"),
+        ("search_by_id", {}, "required argument: id"),
+        ("random", {"size": "L"}, "unknown argument 'size': expected one of seed"),
+        ("methods", {"k": 3}, "unknown argument 'k': expected no arguments"),
+        ("search_all", {}, "Unknown tool"),
+        ("search", {"words": "blue zeppelin"}, "got 'zeppelin'"),
         ("search_many", {"images": ["http://127.0.0.1:7860/gradio_api/file=/etc/hostname"]}, None),
     ],
 )
