@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cbir import hub
-from cbir.bundle import Manifest, hub_manifest
+from cbir.bundle import Manifest, hub_manifest, load_bundle
 from cbir.errors import HubError, HubUnreachableError
 from cbir.features.weights import WEIGHTS
 from cbir.starting import run_main
@@ -129,17 +129,15 @@ def _readme(target: Target) -> bytes:
 
     card = SpaceCard((ROOT / "README.md").read_text(encoding="utf-8"))
     bundle = target.bundle
+    made = bundle.manifest if bundle else load_bundle().manifest
+    models = [bundle.repo if bundle else None, made.backbone.weights.repo]
     changes: dict[str, object] = {
         "python_version": ZERO_GPU_PYTHON if target.hardware == ZERO_GPU else PYTHON,
         "thumbnail": f"{hub.endpoint()}/spaces/{target.repo}/resolve/main/{THUMBNAIL}",
+        "models": [repo for repo in models if repo],
+        "datasets": [made.dataset.repo] if made.dataset.repo else None,
+        "preload_from_hub": (bundle.preloads if bundle else None) or None,
     }
-    if bundle:
-        dataset, weights = bundle.manifest.dataset, bundle.manifest.backbone.weights
-        changes |= {
-            "models": [bundle.repo, *filter(None, [weights.repo])],
-            "datasets": [dataset.repo] if dataset.repo else None,
-            "preload_from_hub": bundle.preloads or None,
-        }
     if target.docker:
         changes |= {"sdk": "docker", "app_port": PORT}
         changes |= dict.fromkeys(("sdk_version", "python_version", "app_file", "preload_from_hub"))  # for Gradio

@@ -21,11 +21,13 @@ from starlette.requests import Request
 from cbir.version import API_VERSION
 
 RESCAN = "rescan"  # the only tool that changes anything
-A_PHOTO = "The photo: an http(s) address, a data: URI in base64, or what POST /gradio_api/upload answered."
+A_PHOTO = (
+    "The photo: an http(s) address, a data: URI in base64 (at most 8 MB), or what POST /gradio_api/upload answered."
+)
 INSTRUCTIONS = (
     "Finds clothes that look alike. Start with `methods` (what can be chosen) and `facets` (which types and colors "
-    "there are); search by a photo with `search`, by a picture of the catalogue with `search_by_id`. Give photos as "
-    "http(s) addresses or as data: URIs."
+    "there are); search by a photo, in words or by a color with `search`, by a picture of the catalogue with "
+    "`search_by_id`. Give photos as http(s) addresses or as data: URIs."
 )
 Schema = dict[str, Any]
 

@@ -155,7 +155,9 @@ def test_a_bundle_is_pinned_to_its_commit(hub, published, capsys):
 
 def test_a_space_loads_when_it_is_built_what_its_bundle_needs_and_no_more(hub, published):
     deploy("user/search")
-    assert card_of(hub).data.get("preload_from_hub") is None  # the embedded default needs nothing
+    data = card_of(hub).data
+    assert data.get("preload_from_hub") is None  # the embedded default needs nothing
+    assert data.models == ["timm/tf_efficientnet_lite0.in1k"]
     sha = published(repo="user/photos", licence="cc0-1.0")
     deploy("user/search", "user/bundle")
     data = card_of(hub).data
