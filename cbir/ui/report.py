@@ -1,11 +1,12 @@
 """The page "How good is it?": a bundle's report as tables, charts and pictures, laid out by `templates/report.html`."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cbir.bundle import Bundle
 from cbir.gallery import Gallery
 from cbir.labels import LABELS, RETRIEVAL_TASKS
-from cbir.report import Confusion, Estimate, Example, FamiliarityReport, MethodReport, Report
+from cbir.report import Confusion, Estimate, Example, FamiliarityReport, MethodReport, Report, RetrievalEstimates
 from cbir.report_tables import Cell, Heading, Table, method_title, report_tables
 from cbir.ui import charts
 from cbir.ui.templating import render
@@ -17,6 +18,7 @@ SIZE = {
     **{"width": charts.WIDTH, "height": charts.HEIGHT},
     **{"left": charts.LEFT, "right": charts.RIGHT, "top": charts.TOP, "bottom": charts.BOTTOM},
 }
+ARTICLE = "https://nilg.ai/202103/an-ai-based-image-content-retrieval-system/"  # of the published figures
 DARKEST = 45  # per cent, of a cell that all photos of a class are in
 
 
@@ -37,9 +39,10 @@ def page(bundle: Bundle, thumbnails: Thumbnails, words: Words) -> str:
         "report.html",
         words=words,
         size=SIZE,
+        headlines=_headlines(report, words),
         introduction=_introduction(report, words),
+        links=_links(bundle, words),
         edits=_edits(bundle, words),
-        is_drawn=report.data.is_drawn,
         tables=[_table(table, words) for table in report_tables(report)],
         methods=[_method(name, i, words, method) for i, (name, method) in enumerate(report.methods.items())],
         curves=[
@@ -58,6 +61,77 @@ def page(bundle: Bundle, thumbnails: Thumbnails, words: Words) -> str:
             for note in (*report.protocol.notes, *([report.familiarity.note] if report.familiarity else []))
         ],
     )
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure that anybody understands.
+
+    Attributes:
+        number: in large letters, e.g. "8 of 10".
+        text: the rest of the sentence.
+        small: what it was measured on, and how exactly.
+    """
+
+    number: str
+    text: str
+    small: str
+
+
+def _headlines(report: Report, words: Words) -> list[Headline]:
+    """What the default method's figures mean: for photos of another source, which come first, and of this catalogue."""
+    method, protocol = report.queries.method, report.protocol
+    shown: list[Headline] = []
+    for part in report.out_of_domain[:1]:
+        source = words("report_elsewhere", n=words.number(part.n_photos), source=words.source(part.queries))
+        shown += _of_ten(part.methods.get(method, {}), ("type", "color"), source, words)
+    drawn = words("report_drawn") if report.data.is_drawn else ""
+    source = words("report_own", n=words.number(protocol.n_test))
+    shown += _of_ten(report.methods[method].retrieval, ("both",), " ".join(filter(None, [source, drawn])), words)
+    if report.garments and method in report.garments.methods:
+        found_first = report.garments.methods[method]["mean"].recall_at_1
+        shown += _of_hundred(found_first, "copies", report.garments.n_photos, words)
+    if report.familiarity:
+        found = report.familiarity
+        shown += _of_hundred(found.accepts_clothes, "clothes", found.n_test, words)
+        shown += _of_hundred(found.rejects_not_clothes, "others", found.n_not_clothes, words)
+    return shown
+
+
+def _of_ten(
+    by_task: Mapping[str, RetrievalEstimates], tasks: Sequence[str], source: str, words: Words
+) -> Iterator[Headline]:
+    """How many of the first ten results are right."""
+    for task in tasks:
+        found = by_task[task].precision_at_10 if task in by_task else None
+        if found is None or found.value is None:
+            continue
+        exactly = words.percent(found.value)
+        if found.low is not None and found.high is not None:
+            exactly += f" ({words.percent(found.low)} – {words.percent(found.high)})"
+        exactly = exactly.replace(" %", "\N{NO-BREAK SPACE}%")
+        number = words("report_of_ten", n=f"{10 * found.value:.0f}")
+        yield Headline(number, words(f"report_right_{task}"), f"{source} {words('report_exactly', share=exactly)}")
+
+
+def _of_hundred(share: Estimate | float | None, what: str, n: int, words: Words) -> list[Headline]:
+    """A share of something that was counted."""
+    value = share.value if isinstance(share, Estimate) else share
+    if value is None:
+        return []
+    number = words("report_of_hundred", n=f"{100 * value:.0f}")
+    return [Headline(number, words(f"report_{what}_share"), words(f"report_{what}_counted", n=words.number(n)))]
+
+
+def _links(bundle: Bundle, words: Words) -> list[tuple[str, str]]:
+    """Where figures and photos are from: titles and addresses."""
+    made = bundle.manifest
+    links = [(words("report_article"), ARTICLE)]
+    if made.dataset.repo:
+        links.append((made.dataset.repo, f"https://huggingface.co/datasets/{made.dataset.repo}"))
+    if made.backbone.weights.repo:
+        links.append((made.backbone.weights.repo, f"https://huggingface.co/{made.backbone.weights.repo}"))
+    return links
 
 
 def _introduction(report: Report, words: Words) -> str:

@@ -76,6 +76,10 @@ class Words:
         """The title of a bundle, where the language knows it."""
         return LANGUAGES[self.language].get(f"bundle.{title}", title)
 
+    def source(self, text: str) -> str:
+        """What a report calls the photos that it was measured on, where the language knows it."""
+        return LANGUAGES[self.language].get(f"source.{text}", text)
+
     def message(self, english: str) -> str:
         """What the library says to people: an error or a notice, see `cbir.errors.Message`."""
         if not isinstance(english, Message):  # a reason that was stored
