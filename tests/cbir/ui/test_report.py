@@ -36,6 +36,37 @@ def test_it_shows_figures_curves_confusions_and_queries(bundle, language):
             assert f"src='pictures/{query.id}'" in html
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "of the first ten results show the right"), ("pt", "dos dez primeiros resultados")]
+)
+def test_it_opens_with_sentences_about_the_figures_of_the_default_method(bundle, language, said):
+    found, words = bundle.report, Words(language)
+    headlines = re.findall(
+        r"<p><b>(.*?)</b> (.*?) <small>(.*?)</small></p>", report.page(bundle, THUMBNAILS, words), re.DOTALL
+    )
+    first = found.out_of_domain[0].methods[found.queries.method]
+    right = [first[task].precision_at_10.value for task in ("type", "color") if task in first]
+    of = "of" if language == "en" else "de"
+    elsewhere, here = headlines[: len(right)], headlines[len(right) :]
+    assert [number for number, _, _ in elsewhere] == [f"{10 * value:.0f} {of} 10" for value in right] != []
+    assert all(said in text for _, text, _ in elsewhere)
+    assert all(str(found.out_of_domain[0].n_photos) in small for _, _, small in elsewhere)
+    own = found.methods[found.queries.method].retrieval["both"].precision_at_10.value
+    assert here[0][0] == f"{10 * own:.0f} {of} 10"
+    assert ("drawn" if language == "en" else "desenhos") in here[0][2]
+    copies = found.garments.methods[found.queries.method]["mean"].recall_at_1.value
+    shares = [copies, found.familiarity.accepts_clothes, found.familiarity.rejects_not_clothes]
+    assert [number for number, _, _ in here[1:]] == [f"{100 * share:.0f} {of} 100" for share in shares]
+
+
+def test_every_cell_says_its_column_and_sources_are_linked(bundle):
+    html = report.page(bundle, THUMBNAILS, Words())
+    tables = html.partition("<h2>Precision and recall")[0]
+    assert tables.count("<td data-column='") == tables.count("<td") > 50
+    assert "data-column='Type · P@10'" in tables or "data-column='Same type · P@10'" in tables
+    assert f"href='{report.ARTICLE}'" in html
+
+
 def test_portuguese_tables_are_portuguese(bundle):
     html = report.page(bundle, THUMBNAILS, Words("pt"))
     assert "Método" in html
