@@ -13,6 +13,7 @@ import functools
 import inspect
 import json
 import logging
+import math
 import time
 import uuid
 from collections import Counter, deque
@@ -45,13 +46,14 @@ from starlette.routing import BaseRoute, Route
 from cbir.errors import CbirError
 from cbir.ui.clients import CALLER, Caller, client_of
 from cbir.ui.errors import bug
-from cbir.ui.limits import CALLS, CALLS_HOLD, LEFT_KEPT, MAX_ID, THREADS, UNASKED_KEPT
+from cbir.ui.limits import CALLS, CALLS_HOLD, LEFT_KEPT, MAX_ID, PAGE_LINGERS, THREADS, UNASKED_KEPT
 from cbir.ui.texts import Words
 from cbir.ui.turns import AbandonedError, Turns, computing
 
 HEARTBEAT_EVERY = 15.0  # seconds
 LOOKS_EVERY = 1.0  # seconds between two looks at who has gone
 PROGRESS_EVERY = 0.1  # seconds between two messages of a call about its progress
+CLOSING = 1.0  # seconds until a page has read that its stream is closed
 BUSY = "too many calls at once: wait for some of yours, then try again"
 
 log = logging.getLogger(__name__)
@@ -91,6 +93,9 @@ class Session:
         messages: in order.
         waiting: ids of its calls that it has no answer to yet.
         readers: streams that are open.
+        lingers: it is a page's, whose stream stays open for a while after the last answer: the page takes a stream for
+            open until it reads that it is closed, and would wait for ever for a call that it begins in between.
+        closed: when a stream of it was closed, by `time.monotonic`.
         until: when to forget it if no stream is open then, by `time.monotonic`.
     """
 
@@ -98,6 +103,8 @@ class Session:
     messages: deque[EventMessage] = field(default_factory=deque)
     waiting: set[str] = field(default_factory=set)
     readers: int = 0
+    lingers: bool = False
+    closed: float = -math.inf
     until: float = 0.0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -209,14 +216,18 @@ class Calls(Queue):
         fn = self._page.fns.get(number) if type(number) is int else None
         if fn is None or fn.fn is None:
             raise RefusedError(404, "expected fn_index as the number of a function of the page")
-        return self._begin(request, fn, body, body.get("data"), size)
+        answer, session = self._begin(request, fn, body, body.get("data"), size)
+        if request.headers.get("x-gradio-user") == "app":  # as the page says, and no program
+            session.lingers = True
+            await asyncio.sleep(session.closed + CLOSING - time.monotonic())  # it may not have read yet that it is
+        return answer
 
     async def _call(self, request: Request) -> Response:
         (body, size), fn = await _body(request), self._endpoint(request)
         data = body.get("data")
         if isinstance(data, list):  # those at the end may be left out
             data += [parameter.default for parameter in _parameters(fn)[len(data) :]]
-        return self._begin(request, fn, body, data, size, is_simple=True)
+        return self._begin(request, fn, body, data, size, is_simple=True)[0]
 
     async def _call_by_names(self, request: Request) -> Response:
         (body, size), fn = await _body(request), self._endpoint(request)
@@ -224,7 +235,7 @@ class Calls(Queue):
         if unknown := set(body) - {parameter.name for parameter in parameters}:
             raise RefusedError(400, str(CbirError("there is no parameter {name!r}", name=min(unknown))))
         data = [body.get(parameter.name, parameter.default) for parameter in parameters]
-        return self._begin(request, fn, {}, data, size, is_simple=True)
+        return self._begin(request, fn, {}, data, size, is_simple=True)[0]
 
     def _endpoint(self, request: Request) -> BlockFunction:
         name = request.path_params["name"]
@@ -241,7 +252,7 @@ class Calls(Queue):
         data: object,
         size: int,
         is_simple: bool = False,
-    ) -> Response:
+    ) -> tuple[Response, Session]:
         if not isinstance(data, list):
             raise RefusedError(400, "expected data as a list")
         id = uuid.uuid4().hex
@@ -276,7 +287,7 @@ class Calls(Queue):
         task = asyncio.create_task(self._answer(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return JSONResponse({"event_id": id})
+        return JSONResponse({"event_id": id}), session
 
     def _make_room(self, client: str, size: int) -> None:
         """Where there are too many calls, the client that has most of them loses its last one.
@@ -368,6 +379,7 @@ class Calls(Queue):
         async def lines() -> AsyncIterator[str]:
             async for message in self._messages(session):
                 yield _line(message)
+            session.closed = time.monotonic()
             yield _line(CloseStreamMessage())
 
         return _stream(lines())
@@ -393,10 +405,14 @@ class Calls(Queue):
     async def _messages(self, session: Session) -> AsyncIterator[EventMessage]:
         """The messages of a session until it waits for no answer; one that did not arrive stays for the next stream."""
         session.readers += 1
-        beat = time.monotonic()
+        beat = answered = time.monotonic()
         message: EventMessage | None = None
         try:
-            while session.waiting or session.messages:
+            while True:
+                if session.waiting or session.messages:
+                    answered = time.monotonic()
+                elif not session.lingers or time.monotonic() > answered + PAGE_LINGERS:
+                    return
                 if session.messages:
                     message = session.messages.popleft()
                     yield message
@@ -418,7 +434,7 @@ class Calls(Queue):
                 session.messages.appendleft(message)
             session.readers -= 1
             session.until = time.monotonic() + LEFT_KEPT
-            if not session.readers and not session.waiting and not session.messages:
+            if not (session.readers or session.waiting or session.messages or session.lingers):
                 self._sessions.pop(session.id, None)
 
     async def _cancel(self, request: Request) -> Response:

@@ -27,6 +27,7 @@ ADDRESSES_AT_ONCE, ADDRESSES_PER_CLIENT = 32, 2  # of photos that are being fetc
 
 # Seconds that an answer is kept for a client that has not asked for it yet, or that has gone.
 UNASKED_KEPT, LEFT_KEPT = 30.0, 10.0
+PAGE_LINGERS = 30.0  # seconds that the stream of a page stays open after its last answer
 
 # Requests.
 MAX_BODY = 256 * 2**10  # bytes of JSON

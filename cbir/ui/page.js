@@ -201,9 +201,11 @@
         "#tabs .tab-container": "[role=tab]",
         "[role=toolbar]": "button",
     };
+    const TOOLBARS = ["#photo .source-selection", "#random"];
     const members = (group, selector) => all(selector, group).filter((one) => !one.disabled);
     const isChosen = (one) => (one.type === "radio" ? one.checked : one.getAttribute("aria-selected") === "true");
     const rove = () => {
+        for (const bar of TOOLBARS.flatMap((bars) => all(bars))) bar.setAttribute("role", "toolbar");
         for (const [groups, selector] of Object.entries(GROUPS))
             for (const group of all(groups)) {
                 const ones = members(group, selector);

@@ -102,6 +102,31 @@ def test_a_session_whose_stream_was_broken_off_gets_its_answer_on_the_next_strea
     assert answers[-1]["msg"] == "close_stream"
 
 
+def test_the_stream_of_a_page_stays_open_so_that_no_call_falls_between_two(url, monkeypatch):
+    """The page opens no stream while it takes the last one for open, and would never get the answer."""
+    monkeypatch.setattr(calls, "PAGE_LINGERS", 0.5)
+    monkeypatch.setattr(calls, "CLOSING", 0.5)
+    fn = next(d["id"] for d in httpx.get(url + "config").json()["dependencies"] if d["api_name"] == "restore")
+
+    def begin():
+        body = {"data": ["?"], "fn_index": fn, "session_hash": "lingering"}
+        posted = httpx.post(url + "gradio_api/queue/join", json=body, headers={"x-gradio-user": "app"})
+        return posted.json()["event_id"]
+
+    begun, answered = [begin()], []
+    with httpx.stream("GET", url + "gradio_api/queue/data", params={"session_hash": "lingering"}) as stream:
+        for line in filter(None, stream.iter_lines()):
+            message = json.loads(line.removeprefix("data: "))
+            if message["msg"] == "process_completed":
+                answered.append(message["event_id"])
+                if len(begun) < 3:
+                    begun.append(begin())
+    assert (answered, message["msg"]) == (begun, "close_stream")
+    closed = time.monotonic()
+    begin()
+    assert time.monotonic() - closed > 0.3  # the page has surely read that the stream is closed
+
+
 def test_a_session_that_nobody_opened_is_told_so(url):
     answer = httpx.get(url + "gradio_api/queue/data", params={"session_hash": "unknown"}).text
     assert json.loads(answer.removeprefix("data: "))["session_not_found"] is True
