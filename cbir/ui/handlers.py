@@ -210,9 +210,8 @@ class Handlers:
     @show_errors
     def pick(self, request: gr.Request, event: gr.EventData, values: Values) -> Values:
         """A click on a picture: one of the catalogue becomes the query; a result is told about."""
-        item_id, gallery = event_value(event, "pick"), self.retriever.gallery
-        if not item_id:
-            raise no_photo()
+        item_id = event_value(event, "pick")
+        gallery = self.retriever.gallery
         labels = gallery.labels_of(gallery.row(item_id))
         state, words = self._state(values), Words.of(request)
         if not state.photos:

@@ -474,7 +474,7 @@ def test_an_upload_is_one_with_and_without_gradios_mark(url, upload):
 
 @pytest.mark.parametrize("data", ["x", ["x"], {"y": 1}, {"pick": ["x"]}, {"pick": {}}])
 def test_a_click_on_nothing_is_no_bug(url, data):
-    assert "no photo" in page_call(url, "pick", asked(), data)
+    assert "unknown id" in page_call(url, "pick", asked(), data)
 
 
 def test_the_number_of_photos_is_limited(url, picture_of):
