@@ -12,6 +12,7 @@ import pytest
 
 import app
 import cbir
+from cbir.starting import _GRADIO
 from tests.cbir.ui.test_api import ENDPOINTS
 from tests.conftest import ROOT, toy_photo
 
@@ -148,6 +149,8 @@ def test_the_settings_are_those_that_the_code_reads():
     assert read - listed == {"HOME", "RAY_ADDRESS", "SPACES_ZERO_GPU"} & read  # the system's, docs/scale.md, the Hub's
     by_libraries = {"GRADIO_ROOT_PATH", "HF_TOKEN", "HF_HOME", "HF_ENDPOINT"}
     assert listed - read == by_libraries
+    told_nobody = {"GRADIO_ANALYTICS_ENABLED"}
+    assert {name for name in listed if name.startswith("GRADIO_")} == set(_GRADIO) - told_nobody
 
 
 def test_every_variable_of_ours_is_told_of_and_no_other():
