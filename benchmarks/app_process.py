@@ -1,6 +1,7 @@
 """The app as a process of its own, watched: its memory, its time, its log, and what it leaves behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
@@ -76,9 +78,10 @@ class AppProcess:
         """All that the app has printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def tracebacks(self) -> int:
-        """How many tracebacks are in the log."""
-        return self.log().count("Traceback (most recent call last)")
+    def tracebacks(self) -> Counter[str]:
+        """Tracebacks in the log, by their last lines."""
+        parts = self.log().split("Traceback (most recent call last)")[1:]
+        return Counter(next(filter(re.compile(r"[\w.]+(:|$)").match, part.splitlines()[1:]), "?") for part in parts)
 
     def memory(self) -> float:
         """MB that the process has in memory."""

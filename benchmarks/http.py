@@ -39,11 +39,13 @@ class Client:
         port: of the app, on this machine.
         name: address that the client says to come from, as a proxy would.
         seconds: how long an answer may take.
+        accepts: kinds of answers.
     """
 
     port: int
     name: str = "127.0.0.1"
     seconds: float = 120.0
+    accepts: str = "*/*"
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, repr=False)
 
     async def request(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Answer:
@@ -68,6 +70,7 @@ class Client:
     def head(self, method: str, path: str, length: int, kind: str = "application/json") -> bytes:
         """The head of a request."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"X-Forwarded-For: {self.name}"]
+        lines += [f"Accept: {self.accepts}"]
         lines += [f"Content-Type: {kind}", f"Content-Length: {length}", "", ""]
         return "\r\n".join(lines).encode()
 

@@ -32,11 +32,13 @@ from benchmarks.http import API, Client, HttpError, Result
 from cbir.bundle import open_bundle
 from cbir.errors import CbirError
 from cbir.starting import run_main
+from cbir.ui.texts import Words
 from train.cli import write_section
 from train.evaluation.markdown import markdown_table
 
 RELIABILITY, SCALE = ROOT / "docs" / "reliability.md", ROOT / "docs" / "scale.md"
 N_CLIENTS, N_HOSTILE = 32, 8
+BUG = Words()("bug")
 GOAL_SECONDS = 1.0  # of a search by id, at p95, beside hostile clients
 
 
@@ -54,7 +56,7 @@ class Tally:
         self.seconds.append(seconds)
         if result.is_answered:
             self.answered += 1
-        elif isinstance(result.value, str) and result.value and "\n" not in result.value:
+        elif isinstance(result.value, str) and result.value and "\n" not in result.value and result.value != BUG:
             self.refused[result.value[:60]] += 1
         else:
             self.failed[repr(result.value)[:80]] += 1
@@ -227,7 +229,7 @@ def memory(app: AppProcess, args: argparse.Namespace) -> str:
 
 def wrong(app: AppProcess, args: argparse.Namespace) -> str:
     """Calls with wrong values, one after the other."""
-    ids, _ = catalogue(args.bundle)
+    ids, jpegs = catalogue(args.bundle)
     tallies: dict[str, Tally] = defaultdict(Tally)
 
     async def run() -> None:
@@ -235,12 +237,17 @@ def wrong(app: AppProcess, args: argparse.Namespace) -> str:
         info = (await client.request("GET", f"{API}/info")).json()
         config = (await client.request("GET", "/config")).json()
         start = {c["id"]: c["props"].get("value") for c in config["components"]}
-        for call in list(wrong_values.endpoint_calls(info, ids[0]))[:: args.every]:
+        photo = str(await client.upload(jpegs[0]))
+        for call in list(wrong_values.endpoint_calls(info, ids[0], photo))[:: args.every]:
             await timed(tallies[call.what.split()[0]], client.call_raw(call.path.removeprefix("call/"), call.body))
         for fn, values, event, what in list(wrong_values.page_calls(config, start))[:: args.every]:
             await timed(
                 tallies["page, " + what.split()[1].rstrip("_0123456789")], _raw_event(client, fn, values, event)
             )
+        for body in list(wrong_values.agents_calls(info, ids[0], photo))[:: args.every]:
+            await timed(tallies["agents"], _of_agent(client, body))
+        for request in list(wrong_values.odd_requests())[:: args.every]:
+            await timed(tallies["other routes"], _odd(app.port, request))
 
     asyncio.run(run())
     rows = []
@@ -249,11 +256,47 @@ def wrong(app: AppProcess, args: argparse.Namespace) -> str:
         total.add(tally)
         rows.append([f"`{name}`", *_counts(tally)])
     rows.append(["all", *_counts(total)])
-    failed = "".join(f"\n- {count} times: {what}" for what, count in total.failed.most_common())
+    failed = "".join(f"\n- {count} times: {what}" for what, count in (total.failed + app.tracebacks()).most_common())
     return (
         _table(["where", "tried", "answered", "refused in one line", "else"], rows)
-        + f"\n\nTracebacks in the log: {app.tracebacks()}. The app {'runs' if app.is_running else 'HAS ENDED'}.{failed}"
+        + f"\n\nTracebacks in the log: {app.tracebacks().total()}. "
+        + f"The app {'runs' if app.is_running else 'HAS ENDED'}.{failed}"
     )
+
+
+async def _of_agent(client: Client, body: bytes) -> Result:
+    """What an agent gets."""
+    client.accepts = "application/json, text/event-stream"
+    posted = await client.request("POST", f"{API}/mcp/", body)
+    if posted.status == 202 or not posted.body:  # of what needs no answer
+        return Result(True, None)
+    text = posted.body.decode()
+    try:
+        answer = json.loads(text.partition("data: ")[2] if text.startswith("event:") else text)
+    except ValueError:
+        return Result(False, text, posted.status)
+    if "error" in answer:
+        return Result(False, answer["error"]["message"].splitlines()[0], posted.status)
+    result = answer["result"]
+    return Result(not result.get("isError"), result["content"][0]["text"] if "content" in result else result)
+
+
+async def _odd(port: int, request: bytes) -> Result:
+    """What comes of a request by its status; streams are not read."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(30):
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            status = int(head.split()[1])
+            body = await reader.read(2000) if status >= 400 and not request.startswith(b"HEAD") else b""
+    except (OSError, EOFError, TimeoutError) as error:
+        raise HttpError(f"{request[:50]!r}: {type(error).__name__}") from error
+    finally:
+        writer.close()
+    if status >= 500 and status not in (501, 503):
+        return Result(False, None, status)
+    return Result(status < 400, body.decode(errors="replace").strip().replace("\r\n", "") or f"status {status}", status)
 
 
 async def _raw_event(client: Client, fn: int, values: list[str], event: object) -> Result:
@@ -481,7 +524,8 @@ class HostileClients:
         """Wrong values, addresses that lead nowhere, paths of the server."""
         client = self._client(name)
         info = (await client.request("GET", f"{API}/info")).json()
-        calls = list(wrong_values.endpoint_calls(info, self.target.ids[0]))
+        photo = str(await client.upload(self.target.jpegs[0]))
+        calls = list(wrong_values.endpoint_calls(info, self.target.ids[0], photo))
         for number in self._rng.permutation(len(calls)):
             call = calls[int(number)]
             await timed(tally, client.call_raw(call.path.removeprefix("call/"), call.body))
@@ -536,11 +580,15 @@ def soak(app: AppProcess, args: argparse.Namespace) -> str:
             _table(["hostile clients", "tried", "answered", "refused", "else"], others),
             f"A search by id took {by_id:.2f} s at p95 (goal: {GOAL_SECONDS:g} s). Memory: {peak:,.0f} MB at most; "
             f"temporary files: {max(disk):,.0f} MB at most. Processor: {used[0]:,.0f} s for the app, {used[1]:,.0f} s "
-            f"for the clients beside it. Tracebacks in the log: {tracebacks}. "
+            f"for the clients beside it. Tracebacks in the log: {tracebacks.total()}{_named(tracebacks)}. "
             f"{'It ran to the end' if running else 'It ENDED before'}; SIGTERM ended it after {seconds:.1f} s with "
             f"status {status}, leaving behind: {', '.join(left) or 'nothing'}.",
         ]
     )
+
+
+def _named(tracebacks: Counter[str]) -> str:
+    return f" ({'; '.join(tracebacks)})" if tracebacks else ""
 
 
 async def _config(app: AppProcess) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import sys
 import time
 import zlib
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -104,8 +105,17 @@ def with_checksums(data: bytes) -> bytes:
     return b"".join([*parts, data[at:]])
 
 
-def fuzz(n: int, seed: int = 0, first: int = 0, max_seconds: float = MAX_SECONDS) -> dict[str, int]:
-    """Load n mutants in a process of its own -> how many were read, refused, and so on.
+@dataclass(frozen=True)
+class Outcomes:
+    """What came of mutants: how many were read or refused why, and the most memory and time that one took."""
+
+    counts: dict[str, int]
+    mb: int
+    seconds: float
+
+
+def fuzz(n: int, seed: int = 0, first: int = 0, max_seconds: float = MAX_SECONDS) -> Outcomes:
+    """Load n mutants in a process of its own.
 
     Raises:
         AssertionError: a mutant took too much, or ended the process.
@@ -115,7 +125,7 @@ def fuzz(n: int, seed: int = 0, first: int = 0, max_seconds: float = MAX_SECONDS
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     *_, last = done.stdout.splitlines() or [""]
     assert done.returncode == 0, f"seed {seed}, mutant {last or first}: {done.stderr[-3000:]}"
-    return json.loads(last)
+    return Outcomes(**json.loads(last))
 
 
 def child(n: int, seed: int, first: int, max_seconds: float) -> None:
@@ -123,6 +133,7 @@ def child(n: int, seed: int, first: int, max_seconds: float) -> None:
     files = originals()
     limit_memory()
     counts: Counter[str] = Counter()
+    most_mb, longest = 0, 0.0
     for number in range(first, first + n):
         print(number, flush=True)
         data = mutant(files, seed, number)
@@ -135,9 +146,15 @@ def child(n: int, seed: int, first: int, max_seconds: float) -> None:
         assert seconds < max_seconds, f"took {seconds:.1f} s, answered {answer}"
         assert mb < MAX_MB, f"took {mb} MB, answered {answer}"
         assert "\n" not in answer
-        reason = re.sub(r"[0-9].*", "", answer.partition("but this one ")[2])
-        counts[reason.partition(":")[0].strip() or "is read"] += 1
-    print(json.dumps(counts))
+        most_mb, longest = max(most_mb, mb), max(longest, seconds)
+        counts[reason_of(answer) or "is read"] += 1
+    print(json.dumps({"counts": counts, "mb": most_mb, "seconds": longest}))
+
+
+def reason_of(answer: str) -> str:
+    """Why a photo was refused, without its numbers; "" where it was read."""
+    reason = answer.partition("but this one ")[2].partition(":")[0]
+    return re.sub(r"[0-9][0-9,.]*", "n", re.sub(r" \(.*?\)", "", reason))
 
 
 def main() -> None:
@@ -153,15 +170,18 @@ def main() -> None:
     if args.child:
         child(args.n, args.seed, args.first, args.max_seconds)
         return
-    counts = fuzz(args.n, args.seed, args.first, args.max_seconds)
-    print(counts)
+    found = fuzz(args.n, args.seed, args.first, args.max_seconds)
+    print(found)
     if args.write:
         from train.cli import write_section
         from train.evaluation.markdown import markdown_table
 
-        rows = [[what, f"{n:,}"] for what, n in sorted(counts.items(), key=lambda one: -one[1])]
-        limits = f"{MAX_MB} MB and {MAX_SECONDS:g} s"
-        text = f"{args.n:,} mutants, seed {args.seed}: each was read or refused within {limits}."
+        rows = [[what, f"{n:,}"] for what, n in sorted(found.counts.items(), key=lambda one: -one[1])]
+        text = (
+            f"{args.n:,} mutants, seed {args.seed}: each was read or refused within {MAX_MB} MB and "
+            f"{args.max_seconds:g} s, or this table would not be here. The most that one took: {found.mb} MB; "
+            f"{found.seconds:.2f} s."
+        )
         table = markdown_table(["the file", "mutants"], rows)
         write_section(ROOT / "docs" / "reliability.md", "fuzz", f"{text}\n\n{table}")
 

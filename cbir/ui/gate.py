@@ -32,6 +32,11 @@ SHUT_ELSEWHERE = re.compile(r"/(login|logout|monitoring)(/.*)?")
 STREAMS = re.compile(r"/(call/[^/]+/.+|heartbeat/.+|queue/data|upload_progress)")  # where GET asks for one
 AGENTS = re.compile(r"/mcp(/.*)?")  # whose answers come when the calls are done that they make in turn
 MAY_HOLD_A_PHOTO = re.compile(r"/(call/.+|queue/join|mcp(/.*)?)")
+ODD = re.compile(r"[\x00-\x1f\x7f]")  # in a path
+BRACKETS = re.compile(rb"[\[{]|[\]}]")
+# What names the app's own address; Gradio builds addresses of it, and of nothing else that a request says.
+HOST = re.compile(r"([\w.-]{1,255}|\[[0-9a-f:.]{2,45}\])?(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+NAMING_HOSTS = (b"host", b"x-forwarded-host")
 SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 # Who may show the app in a frame: the Hub, which shows Spaces so, and the app itself.
@@ -91,6 +96,9 @@ class Gate:
         client, path = client_of(scope), scope["path"]
         if len(path) + len(scope["query_string"]) > limits.MAX_URL:
             raise RefusedError(414, f"expected an address of at most {limits.MAX_URL:,} characters")
+        if ODD.search(path):
+            raise RefusedError(404, "there is nothing here")
+        scope["headers"] = _checked_hosts(scope["headers"])
         may_hold_a_photo = is_agent = False
         if path.startswith(f"{API}/"):
             below = path.removeprefix(API) if path.startswith(f"{API}/mcp") else path.removeprefix(API).rstrip("/")
@@ -114,6 +122,7 @@ class Gate:
         if scope["method"] not in ("GET", "HEAD"):
             body = await self._body(scope, receive, client, may_hold_a_photo)
         if is_agent:
+            _check_depth(body)
             return await self._stream(scope, _replayed(body, receive), send, client)
         async with self._turns.take(client):
             await self._app(scope, _replayed(body, receive), send)
@@ -210,6 +219,29 @@ class _Arriving:
 
     def _too_much(self) -> RefusedError:
         return RefusedError(413, f"expected at most {self._most // 2**10:,} kB, got more")
+
+
+def _checked_hosts(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers, if those that name hosts do; without the one by which Gradio's own servers name theirs."""
+    for name, value in headers:
+        if name in NAMING_HOSTS and not all(
+            HOST.fullmatch(part.strip()) for part in value.decode("latin-1").split(",")
+        ):
+            raise RefusedError(400, f"expected a host, such as example.org:443, in the header {name.decode()}")
+    return [(name, value) for name, value in headers if name != b"x-gradio-server"]
+
+
+def _check_depth(body: bytes) -> None:
+    """What reads the JSON of agents calls itself for each level, and most of its levels are those of lists in lists."""
+    depth = 0
+    if body.count(b"[") + body.count(b"{") <= limits.MAX_BRACKETS:
+        for mark in BRACKETS.finditer(body):
+            depth += 1 if mark[0] in b"[{" else -1
+            if depth > limits.MAX_DEPTH:
+                break
+        else:
+            return
+    raise RefusedError(400, f"expected JSON of at most {limits.MAX_DEPTH} levels and {limits.MAX_BRACKETS:,} lists")
 
 
 def _check_file(scope: Scope, below: str) -> None:

@@ -176,7 +176,7 @@ class Handlers:
 
     def _unusable(self, values: Mapping[str, Any]) -> set[str]:
         """Controls that others leave no use for: they rest, and cannot be changed."""
-        learned = {method.name for method in self.retriever.methods if method.is_learned}
+        learned = [method.name for method in self.retriever.methods if method.is_learned]  # not a set: of anything
         unusable = {"other_colors"} if values["match"] == "color" else set()
         is_weighed = values["method"] in learned and values["match"] == "both"
         if not is_weighed or (values["other_colors"] and not unusable):

@@ -34,6 +34,7 @@ MAX_BODY = 256 * 2**10  # bytes of JSON
 MAX_UPLOAD = 25 * 2**20  # bytes of one file
 MAX_UPLOADS = 100 * 2**20  # bytes of one request with files
 MAX_BODY_WITH_PHOTO = 12 * 2**20  # bytes of JSON that may hold a photo as text: of 8 MB; while it is read, all wait
+MAX_DEPTH, MAX_BRACKETS = 100, 10_000  # levels, and lists and objects, of the JSON of agents
 LARGE_BODIES_AT_ONCE = 4  # that are arriving, one of each client
 MAX_URL = 8 * 2**10  # characters
 BODY_SECONDS = 60.0  # until all of a request has arrived

@@ -8,6 +8,7 @@ tool.
 
 import copy
 import json
+import re
 from typing import Any, cast
 from urllib.parse import urljoin
 
@@ -18,6 +19,7 @@ from mcp import types
 from mcp.server import Server
 from starlette.requests import Request
 
+from cbir.ui.calls import BUSY
 from cbir.version import API_VERSION
 
 RESCAN = "rescan"  # the only tool that changes anything
@@ -29,6 +31,8 @@ INSTRUCTIONS = (
     "there are); search by a photo, in words or by a color with `search`, by a picture of the catalogue with "
     "`search_by_id`. Give photos as http(s) addresses or as data: URIs."
 )
+_REFUSED = re.compile(r"(?:Client|Server) error '(\d+) ([^']*)'")  # of httpx
+_PLAIN = "give arguments that are plain JSON, of a few MB at most, without NaN and halves of characters"
 Schema = dict[str, Any]
 
 
@@ -58,7 +62,9 @@ class Tools(GradioMCPServer):
         async def call_with_answer(request: types.CallToolRequest) -> types.ServerResult:
             result = await call_tool(request)
             answer = cast("types.CallToolResult", result.root)
-            if not answer.isError:
+            if answer.isError:
+                answer.content = [_one_line(cast("types.TextContent", answer.content[0]))]
+            else:
                 answer.structuredContent = json.loads(cast("types.TextContent", answer.content[0]).text)
             return result
 
@@ -110,6 +116,15 @@ class Tools(GradioMCPServer):
 
     def _endpoint(self, tool_name: str) -> Schema:
         return cast("Schema", self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]])
+
+
+def _one_line(content: types.TextContent) -> types.TextContent:
+    """What was wrong; where the app refused the call that was made for it, without the address of that call."""
+    refused = _REFUSED.match(content.text)
+    if refused is None:
+        return content
+    line = BUSY if refused[1] in ("429", "503") else f"the call was refused ({refused[2]}): {_PLAIN}"
+    return types.TextContent(type="text", text=line)
 
 
 def _input_schema(schema: Schema) -> Schema:
