@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 from cbir.ui import calls, limits
+from cbir.ui.texts import Words
 from tests.cbir.ui.test_handlers import asked, page_call
 
 with warnings.catch_warnings():  # third-party imports warn about themselves
@@ -17,6 +18,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SHIRT = "red_shirt/3.png"
+BUG = Words()("bug")
 
 
 def called(url, name, body, **headers):
@@ -81,6 +83,23 @@ def test_the_wrong_number_of_values_and_odd_events_give_one_line_on_the_page(url
     answer = page_call(url, "pick", asked(), event_data={"pick": "x" * 3000})
     assert answer.startswith("expected pick as a text of at most")
     assert len(answer) < 200
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+@pytest.mark.parametrize("event", ["refresh", "browse", "pick"])
+def test_controls_that_hold_anything_else_give_one_line_on_the_page(served, event, caplog):
+    fn = next(fn for fn in served._page.fns.values() if fn.api_name == event)
+    special = [] if event == "refresh" else [gr.EventData(None, {"pick": SHIRT, "browse": "0:24"})]
+    lines = []
+    for control in fn.inputs:
+        for value in ({}, {"a": 1}, ["x"], [["x"]], 1e308, "\0", True):
+            values = {one: asked().get(one.elem_id) for one in fn.inputs} | {control: value}
+            try:
+                fn.fn(None, *special, values)
+            except gr.Error as error:
+                lines.append(error.message)
+    assert max(map(len, lines)) < 400
+    assert not [line for line in lines if "\n" in line or line == BUG]
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 

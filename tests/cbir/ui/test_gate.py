@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import socket
 import time
 import warnings
@@ -98,6 +99,34 @@ def test_bodies_are_bounded_declared_or_not(url, monkeypatch, path, limit):
 
 def test_an_address_of_thousands_of_characters_is_refused(url):
     assert httpx.get(url + "?" + "x" * 9000).status_code == 414
+
+
+@pytest.mark.parametrize("value", ["[", "a b", "]:x", "a:99999999", '"><b>', "a, b c", "http://a/"])
+def test_hosts_that_are_none_are_refused_wherever_addresses_are_made_of_them(url, value, caplog):
+    for path in ("", "config", "gradio_api/info", "gradio_api/openapi.json", "gradio_api/mcp/schema"):
+        answer = httpx.get(url + path, headers={"x-forwarded-host": value})
+        assert (answer.status_code, answer.text[:16]) == (400, "expected a host,")
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_hosts_of_proxies_are_believed_and_those_of_gradios_servers_are_not(url):
+    for value, root in (("shop.example:8443", "http://shop.example:8443"), ("[2a00::1]", "http://[2a00::1]")):
+        headers = {"x-forwarded-host": f"{value}, inner.example", "x-gradio-server": "http://evil.example"}
+        assert httpx.get(url + "config", headers=headers).json()["root"] == root
+    headers = {"x-gradio-server": "http://[evil.example"}
+    assert httpx.get(url + "config", headers=headers).json()["root"] == url.rstrip("/")
+
+
+@pytest.mark.parametrize("path", ["%0a%00%7f", "x%0a", "thumbnails/%00", "gradio_api/call/%0d%0a"])
+def test_paths_that_break_lines_are_nothing(url, path):
+    assert httpx.get(url + path).status_code == 404
+
+
+@pytest.mark.parametrize("body", ["[" * 2000 + "]" * 2000, "{" + '"a":{' * 101, "[]" * 10_001, "[" * 100_000])
+def test_agents_send_no_json_of_thousands_of_levels(url, body, caplog):
+    answer = httpx.post(url + "gradio_api/mcp/", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.text[:28]) == (400, "expected JSON of at most 100")
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(url, monkeypatch):

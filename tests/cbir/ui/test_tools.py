@@ -12,9 +12,11 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     warnings.simplefilter("ignore")
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
+    from mcp.types import TextContent
 
 from cbir.labels import TASKS
 from cbir.options import SearchOptions
+from cbir.ui import tools as tools_module
 from cbir.ui.clients import client_of
 from cbir.version import API_VERSION
 from tests.cbir.ui.test_api import ENDPOINTS
@@ -190,3 +192,15 @@ def test_a_mistake_tells_the_agent_what_to_mend(url, name, arguments, message):
         assert result.isError
         assert message in result.content[0].text
         assert "\n" not in result.content[0].text
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [("400 Bad Request", "the call was refused (Bad Request): give"), ("503 Service", "too many calls")],
+)
+def test_a_call_that_the_app_refuses_is_told_without_an_address_of_the_server(status, line):
+    told = f"Client error '{status}' for url 'http://127.0.0.1:7860/gradio_api/queue/join?'\nFor more information: x"
+    text = tools_module._one_line(TextContent(type="text", text=told)).text
+    assert text.startswith(line)
+    assert "127.0.0.1" not in text
+    assert "\n" not in text
