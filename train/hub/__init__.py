@@ -1,1 +1,1 @@
-"""To the Hub: uploads, data sets and cards."""
+"""To the Hub: uploads, datasets and cards."""
