@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode
 import gradio as gr
 import numpy as np
 from gradio.components import Component
-from gradio.processing_utils import save_file_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from cbir.compare import compare
@@ -19,12 +19,14 @@ from cbir.errors import ImageError, UnknownNameError
 from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
+from cbir.headers import format_of
 from cbir.map import GalleryMap
 from cbir.options import OPTIONS, Option
 from cbir.search import Query, Retriever
 from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
 from cbir.ui.address import SearchState
+from cbir.ui.clients import CALLER
 from cbir.ui.errors import show_errors
 from cbir.ui.examples import Example, load_examples
 from cbir.ui.inputs import (
@@ -36,14 +38,17 @@ from cbir.ui.inputs import (
     crop_of,
     event_value,
     no_photo,
+    photo_at,
     upload_path,
 )
 from cbir.ui.limits import MAX_ADDRESS
 from cbir.ui.log import compared, searched
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails, picture_url
+from cbir.ui.uploads import Uploads
 
 N_CATALOGUE = 24  # pictures shown while there is no query, and added by "more"
+N_MAPPED = 3000  # points of the map, at most, beside those of results
 FILE_NAME = "apparel-search"  # of results that are saved
 LIMITED = ("weight", "other_colors")  # options that others may leave no use for
 
@@ -86,12 +91,14 @@ class Handlers:
     Attributes:
         retriever: what is searched.
         thumbnails: its pictures.
+        uploads: photos from outside.
         controls: by name; those of options have the names of their parameters. The layout fills it.
         is_renewed: whether the page was built with another gallery, so that it has to be told of this one.
     """
 
     retriever: Retriever
     thumbnails: Thumbnails
+    uploads: Uploads
     controls: dict[str, Any] = field(default_factory=dict)
     is_renewed: bool = False
 
@@ -150,7 +157,7 @@ class Handlers:
         usable = {name: {"interactive": name not in unusable} for name in LIMITED}
         changes = {name: gr.update(**change) for name, change in (filters | usable).items()}
         here = "&".join(filter(None, [search.query_string(self.start), state.uploads]))
-        return self._values(results=tiles, line=line, details="", here=here, **changes)
+        return self._values(results=tiles, line=line, here=here, **changes)
 
     def _query(self, state: PageState) -> Query:
         crop = crop_of(state.search.crop)
@@ -205,26 +212,59 @@ class Handlers:
         path = next((example.path for example in self.examples if example.name == event_value(event, "example")), None)
         if path is None:
             raise no_photo()
-        return self._values(photo=save_file_to_cache(path, get_upload_folder()), crop="")
+        return self._values(photo=self._uploaded(save_file_to_cache(path, get_upload_folder())), crop="")
+
+    @show_errors
+    def take(self, request: gr.Request, taken: str) -> Values:
+        """What was pasted, dropped or typed becomes the photo: the path of an upload, or the address of a picture.
+
+        A number follows, behind `#`, so that the same one can be taken twice.
+        """
+        source = checked_text("photo", taken, MAX_ADDRESS).rpartition("#")[0]
+        if not source.lower().startswith(("http://", "https://")):
+            return self._values(photo=upload_path({"path": source}, self.thumbnails), crop="")
+        photo, _ = photo_at(source, self.thumbnails)
+        if isinstance(photo, bytes):
+            self.retriever.reader.picture(photo)  # raises for anything else than a photo
+            name = f"photo.{str(format_of(photo[:64])).lower()}"
+            photo = self._uploaded(save_bytes_to_cache(photo, name, get_upload_folder()))
+        return self._values(photo=photo, crop="")
+
+    def _uploaded(self, path: str) -> str:
+        """A file that the app itself put where uploads are, kept and deleted as these."""
+        self.uploads.add(CALLER.get().client, [path])
+        return path
+
+    @show_errors
+    def drop_unreadable(self, request: gr.Request, values: Values) -> Values:
+        """Empties the controls of photos that cannot be read; the search has said so."""
+        state = self._state(values)
+        more = [path for path in state.more if self._is_readable(path)]
+        kept = {"more": gr.skip() if more == state.more else more or None}
+        if state.path is None or self._is_readable(state.path):
+            return self._values(photo=gr.skip(), crop=gr.skip(), **kept)
+        return self._values(photo=None, crop="", **kept)
+
+    def _is_readable(self, path: str) -> bool:
+        try:
+            self.retriever.reader.picture(path)
+        except ImageError:
+            return False
+        return True
 
     @show_errors
     def pick(self, request: gr.Request, event: gr.EventData, values: Values) -> Values:
-        """A click on a picture: one of the catalogue becomes the query; a result is told about."""
-        item_id = event_value(event, "pick")
-        gallery = self.retriever.gallery
-        labels = gallery.labels_of(gallery.row(item_id))
+        """Why the result that was clicked on was found."""
+        item_id, gallery = event_value(event, "pick"), self.retriever.gallery
+        guesses = gallery.guesses_of(gallery.row(item_id))
         state, words = self._state(values), Words.of(request)
-        if not state.photos:
-            return self._values(photo=self.thumbnails.path(item_id), crop="", details="")
         # Of several photos the first is explained.
-        crop = crop_of(state.search.crop)
+        crop, found = crop_of(state.search.crop), None
         if state.search.id and crop is None:
             found = explain(self.retriever, item_id, query_id=state.search.id)
-        else:
+        elif state.photos:
             found = explain(self.retriever, item_id, state.photos[0], crop=crop)
-        guesses = gallery.guesses_of(gallery.row(item_id))
-        details = views.details(item_id, labels, guesses, found, self._settings(state.search), words)
-        return self._values(photo=gr.skip(), crop=gr.skip(), details=details)
+        return self._values(details=views.details(item_id, guesses, found, words))
 
     def _photo_of(self, seed: int) -> Values:
         path = self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed)))
@@ -282,6 +322,7 @@ class Handlers:
             notices=views.notices(bundle, words),
             foot=views.foot(bundle, self.retriever.gallery, words),
             examples=views.examples(self.examples, words),
+            dialogs=views.dialogs(words),
             **named,
         )
 
@@ -341,14 +382,16 @@ class Handlers:
         return views.comparison(found, self.thumbnails.url, settings, words)
 
     def _map(self, state: PageState, words: Words) -> str:
-        retriever = self.retriever
-        place, rows = None, []
+        retriever, gallery = self.retriever, self.retriever.gallery
+        place, matches = None, []
         options = state.search.options()
         if state.photos or options.description:
             query = self._query(state)
             place = self._places(query.features).mean(axis=0) if state.photos else None
-            rows = [retriever.gallery.row(match.id) for match in retriever.rank(query, options).matches]
-        return views.collection_map(retriever.gallery, self._gallery_places, place, rows, words)
+            matches = [gallery.row(match.id) for match in retriever.rank(query, options).matches]
+        rows = np.unique([*gallery.sample(0)[:N_MAPPED], *matches]).astype(int)
+        places = self._places(gallery.features.take(rows))
+        return views.collection_map(gallery, rows, places, place, matches, self.thumbnails, words)
 
     def _report(self, state: PageState, words: Words) -> str:
         return report.page(self.retriever.bundle, self.thumbnails, words)
@@ -357,7 +400,3 @@ class Handlers:
         bundle = self.retriever.bundle
         gallery_map, attributes = cast("GalleryMap", bundle.map), cast("AttributeModel", bundle.attributes)
         return gallery_map.positions(features, attributes)  # the tab is there only where both are
-
-    @cached_property
-    def _gallery_places(self) -> np.ndarray:
-        return self._places(self.retriever.gallery.features)

@@ -10,7 +10,6 @@ from typing import Any, cast
 import gradio as gr
 from gradio.components import Component
 from gradio.routes import App
-from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from threadpoolctl import threadpool_limits
@@ -33,7 +32,6 @@ from cbir.ui.routes import ICON, routes
 from cbir.ui.serving import Events, Serving
 from cbir.ui.texts import I18N, LANGUAGES, Words
 from cbir.ui.theme import theme
-from cbir.ui.uploads import Uploads
 
 SPARE_THREADS = 16  # beside one for each call: for files, and for what Gradio does
 
@@ -42,8 +40,10 @@ PAGE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
 ASKED = "() => location.search + (history.state?.uploads ?? '')"
 SHOW_ADDRESS = "(here) => apparel.arrived(here)"
-SHOW_DETAILS = "() => apparel.chosen()"
-CLOSES = "element.addEventListener('click', (event) => event.target.closest('[data-close]') && (props.value = ''))"
+SHOW_DETAILS = "(details) => apparel.told(details)"
+SHOW_NO_DETAILS = "() => apparel.untold()"
+SCRIPTS = ("page", "take", "crop", "closely", "map")  # each adds what others call to `window.apparel`
+STYLES = ("style", "looks")
 # What a click on `data-<name>` of a component is there.
 EVENTS = {"example": "select", "pick": "select", "browse": "submit"}
 
@@ -72,6 +72,7 @@ def build_demo(retriever: Retriever, photos: OwnPhotos | None = None) -> Page:
     # Without api_open=False a program could pass the calls and their limits by.
     demo.queue(api_open=False)
     demo._queue = calls = Calls(demo)
+    demo.uploads = serving.uploads
     demo.routes = [*routes(serving), *calls.routes()]
     return demo
 
@@ -108,6 +109,7 @@ def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
                 buttons=[],
                 elem_id="photo",
             )
+            controls["open_crop"] = gr.Button(I18N("open_crop"), size="sm", min_width=0, elem_id="open-crop")
             html("examples", views.examples(handlers.examples, words), js_on_load=_triggers("example"))
             with gr.Row(elem_id="in-words"):
                 option("words")
@@ -129,7 +131,6 @@ def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
                     controls["crop"] = gr.Textbox(
                         "", label=I18N("crop"), info=I18N("crop_info"), placeholder="0, 0, 100, 100", elem_id="crop"
                     )
-                    controls["whole"] = gr.Button(I18N("crop_clear"), size="sm")
                     controls["more"] = gr.File(
                         label=I18N("more"), file_count="multiple", file_types=["image"], height=140, elem_id="more"
                     )
@@ -137,7 +138,6 @@ def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
             with gr.Column(elem_id="answer", min_width=0), gr.Tabs(elem_id="tabs"):
                 with gr.Tab(I18N("results"), id="results", elem_id="tab-results") as results_tab:
                     html("line", line)
-                    html("details", js_on_load=CLOSES)
                     html("results", tiles, js_on_load=_triggers("pick", "browse"))
                 with gr.Tab(I18N("compare"), id="compare", elem_id="tab-compare") as compare_tab:
                     html("compare")
@@ -150,15 +150,19 @@ def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
         html("foot", views.foot(bundle, handlers.retriever.gallery, words))
         if can_rescan:
             controls["rescan"] = gr.Button(I18N("rescan"), size="sm", elem_id="rescan")
-    # Unseen: the address that `page.js` asks to restore, the one of the search that is shown, what changes when an
-    # address was restored, the open tab, and the seed of the last random photo.
+    html("dialogs", views.dialogs(words))
+    # Unseen: the address that `page.js` asks to restore, the photo that `take.js` gives, the address of the search that
+    # is shown, what changes when an address was restored, the open tab, the seed of the last random photo, and why the
+    # result that is looked at was found.
     hidden("address")
+    hidden("taken")
     hidden("here")
     hidden("restored", "")
     for swatch in OPTIONS:
         if swatch.is_swatch:
             option(swatch.parameter)
     hidden("open_tab", "results")
+    hidden("details")
     controls["last_seed"] = gr.Number(visible="hidden")
     return {"results": results_tab, "compare": compare_tab, "map": map_tab, "report": report_tab}
 
@@ -211,14 +215,14 @@ def _connect(handlers: Events, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None
     browser: dict[str, Any] = {"api_visibility": "private"}  # what happens there alone
     options = named(*(option.parameter for option in OPTIONS))
     asked = {*named("photo", "more", "crop"), *options}
-    shown = named("results", "line", "details", "here", *LIMITED, *(o.parameter for o in OPTIONS if o.label))
+    shown = named("results", "line", "here", *LIMITED, *(o.parameter for o in OPTIONS if o.label))
     searches = PAGE | {"show_progress": "minimal", "show_progress_on": controls["line"]}
 
     changes = [_changed(control) for control in options]
     changes += [control.change for control in named("photo", "more", "crop", "restored")]
     changed = gr.on(changes, handlers.refresh, asked, shown, trigger_mode="always_last", **searches)
 
-    first = named("heading", "notices", "foot", "examples")
+    first = named("heading", "notices", "foot", "examples", "dialogs")
     choices = named(*(option.parameter for option in OPTIONS if option.choices or option.label))
     demo.load(handlers.welcome, None, [*first, *choices], **quiet)
     # What is restored counts as one more change: searches that start one by one also end in that order.
@@ -229,21 +233,30 @@ def _connect(handlers: Events, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None
 
     open_tab = controls["open_tab"]
     show_tab = {"fn": handlers.show_tab, "inputs": {open_tab, *asked}, "outputs": named("compare", "map", "report")}
-    changed.success(None, controls["here"], js=SHOW_ADDRESS, **browser).success(**show_tab, **PAGE)
+    opened = [changed.success(None, controls["here"], js=SHOW_ADDRESS, **browser).success(**show_tab, **PAGE)]
     for name, tab in tabs.items():
-        tab.select(None, None, open_tab, js=f"() => '{name}'", **browser).success(**show_tab, **PAGE)
+        opened.append(tab.select(None, None, open_tab, js=f"() => '{name}'", **browser).success(**show_tab, **PAGE))
+    for shown_tab in opened:
+        shown_tab.success(None, None, None, js="() => requestAnimationFrame(apparel.mapped)", **browser)
+
+    # A photo that cannot be read does not stay.
+    unreadable = named("photo", "more", "crop")
+    changed.failure(handlers.drop_unreadable, asked, unreadable, **quiet)
+    taken = controls["taken"]
+    taken.change(handlers.take, taken, named("photo", "crop"), **(PAGE | {"show_progress_on": controls["photo"]}))
 
     seed, last_seed, crop, results = named("seed", "last_seed", "crop", "results")
     seeds = named("photo", "seed", "last_seed", "crop")
     controls["random"].click(handlers.random_photo, [seed, last_seed], seeds, **quiet)
     seed.submit(handlers.repeat_photo, seed, seeds, **quiet)
     controls["examples"].select(handlers.choose_example, None, named("photo", "crop"), **quiet)
-    picked = results.select(handlers.pick, asked, named("photo", "crop", "details"), **quiet)
-    picked.success(None, None, None, js=SHOW_DETAILS, **browser)
+    details = controls["details"]
+    picked = results.select(handlers.pick, asked, [details], trigger_mode="multiple", **quiet)
+    picked.success(None, details, None, js=SHOW_DETAILS, **browser)
+    picked.failure(None, None, None, js=SHOW_NO_DETAILS, **browser)
     results.submit(handlers.browse, asked, [results], **quiet)
-    cleared = [controls["photo"].input, controls["whole"].click]
-    gr.on(cleared, None, None, crop, js="() => ''", **browser)
-    for button in ("show_seed", "show_methods", "show_results"):
+    controls["photo"].input(None, None, crop, js="() => ''", **browser)
+    for button in ("show_seed", "show_methods", "show_results", "open_crop"):
         controls[button].click(None, None, None, js=f"() => apparel.{button}()", **browser)
 
 
@@ -255,10 +268,9 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
     threadpool_limits(1, user_api="blas")  # of numpy, where a search is small: threads would wait for each other
     sys.setswitchinterval(0.0005)  # seconds: who answers requests is not kept waiting by those who compute
     gc.freeze()  # what is there now stays: looking through it for rubbish takes long
-    uploads = Uploads(Path(get_upload_folder()).resolve())
     links = preloads(block["type"] for block in demo.config["components"])
     middleware = [
-        Middleware(Gate, uploads=uploads),
+        Middleware(Gate, uploads=demo.uploads),
         Middleware(GZipMiddleware, compresslevel=6),
         Middleware(Head, links=links),
     ]
@@ -274,7 +286,7 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
         theme=theme(),
         i18n=I18N,
         js=_page_js(),
-        css_paths=Path(__file__).with_name("style.css"),
+        css_paths=[Path(__file__).with_name(f"{name}.css") for name in STYLES],
         max_file_size=MAX_UPLOAD,
         max_threads=CALLS + SPARE_THREADS,
         enable_monitoring=False,
@@ -288,6 +300,7 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
 
 
 def _page_js() -> str:
-    """`page.js`, told which names of the address are ours."""
-    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    """All scripts in one, told which names of the address are ours."""
+    texts = [Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    script = "() => {" + "".join(f"({text})();\n" for text in texts) + "}"
     return script.replace("$ADDRESS_NAMES", json.dumps(NAMES))

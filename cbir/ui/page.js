@@ -1,8 +1,14 @@
-// What the page does by itself: the chain of searches in the browser's history, links, the sheet of options, the crop's
-// frame, keys.
+// What the page does by itself: the chain of searches in the browser's history, links, the sheet of options, keys.
+// Its other parts have files of their own, which run after this one.
 () => {
     const find = (selector, within = document) => within.querySelector(selector);
     const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+    // Puts a text into one of Gradio's fields, as if it had been typed.
+    const fill = (selector, text) => {
+        const field = find(`${selector} :is(textarea, input)`);
+        field.value = text;
+        field.dispatchEvent(new Event("input", {bubbles: true}));
+    };
     const isNarrow = () => matchMedia("(max-width: 820px)").matches;
     const glide = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
@@ -18,9 +24,7 @@
     let asked = 0, waitingUntil = ours(location.search) === "[]" && !uploads() ? 0 : Date.now() + 4000;
     const go = (address, photos) => {
         waitingUntil = Date.now() + 4000; // it may also never arrive
-        const field = find("#address textarea, #address input");
-        field.value = `${address || "?"}${photos}#${++asked}`; // the same address twice is asked for twice
-        field.dispatchEvent(new Event("input", {bubbles: true}));
+        fill("#address", `${address || "?"}${photos}#${++asked}`); // the same address twice is asked for twice
     };
     addEventListener("popstate", () => go(location.search, uploads()));
     for (const act of ["pointerdown", "keydown"]) addEventListener(act, () => (waitingUntil = 0), true);
@@ -36,15 +40,9 @@
         const link = on("a[data-search], [data-id]"), change = on("[data-with]"), copy = on("[data-copy]");
         if (link) {
             event.preventDefault();
-            const address = link.dataset.id ? changed({crop: "", id: link.dataset.id}) : link.search;
-            show(address, "");
-            go(address, "");
+            search(link.dataset.id ? changed({crop: "", id: link.dataset.id}) : link.search, "");
         }
-        if (change) {
-            const address = changed(Object.fromEntries(new URLSearchParams(change.dataset.with)));
-            show(address, uploads());
-            go(address, uploads());
-        }
+        if (change) search(changed(Object.fromEntries(new URLSearchParams(change.dataset.with))), uploads());
         if (copy) navigator.clipboard.writeText(location.href).then(
             () => say(copy, copy.dataset.copy),
             () => prompt("", location.href), // where the browser keeps the clipboard to itself
@@ -56,6 +54,10 @@
         if (on("[data-sheet]")) openSheet();
         else if (isSheet() && !event.target.closest("#options")) closeSheet();
     });
+    const search = (address, photos) => {
+        show(address, photos);
+        go(address, photos);
+    };
     // This search with other settings; an empty one is left out.
     const changed = (settings) => {
         const address = new URLSearchParams(location.search);
@@ -104,58 +106,11 @@
         if (event.target.closest("#method label") && event.detail && !event.target.matches("input")) show_methods();
     });
 
-    // --- the crop: two clicks into the photo, or four numbers; its frame lies over the photo ---
-    const cropField = () => find("#crop textarea, #crop input");
-    const photoBox = (image) => { // where the photo itself is drawn, whole, inside its element
-        const scale = Math.min(image.clientWidth / image.naturalWidth, image.clientHeight / image.naturalHeight);
-        const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
-        return {left: (image.clientWidth - width) / 2, top: (image.clientHeight - height) / 2, width, height};
-    };
-    let corner = null;
-    const frame = () => {
-        const image = find("#photo img");
-        const numbers = cropField()?.value.split(/[,;]/).map(parseFloat) ?? [];
-        const edges = corner ? [...corner, ...corner] : numbers;
-        let box = find("#crop-frame");
-        if (!image?.naturalWidth || edges.length !== 4 || edges.some(isNaN)) return box?.remove();
-        if (!box) box = Object.assign(document.createElement("div"), {id: "crop-frame"});
-        image.parentElement.append(box);
-        image.parentElement.style.position = "relative";
-        const photo = photoBox(image);
-        Object.assign(box.style, {
-            left: `${image.offsetLeft + photo.left + (photo.width * edges[0]) / 100}px`,
-            top: `${image.offsetTop + photo.top + (photo.height * edges[1]) / 100}px`,
-            width: `${(photo.width * (edges[2] - edges[0])) / 100}px`,
-            height: `${(photo.height * (edges[3] - edges[1])) / 100}px`,
-        });
-    };
-    document.addEventListener("click", (event) => {
-        const image = event.target.closest("#photo img");
-        if (!image || !cropField()?.offsetParent) return; // only while the crop's field is in sight
-        const photo = photoBox(image), shown = image.getBoundingClientRect();
-        const percent = (value) => Math.round(Math.min(Math.max(value, 0), 1) * 1000) / 10;
-        const point = [
-            percent((event.clientX - shown.left - photo.left) / photo.width),
-            percent((event.clientY - shown.top - photo.top) / photo.height),
-        ];
-        if (corner) {
-            const low = point.map((value, axis) => Math.min(value, corner[axis]));
-            const high = point.map((value, axis) => Math.max(value, corner[axis]));
-            corner = null;
-            cropField().value = [...low, ...high].join(", ");
-            cropField().dispatchEvent(new Event("input", {bubbles: true}));
-        } else corner = point;
-        frame();
-    });
-    addEventListener("resize", frame);
-    document.addEventListener("input", (event) => event.target.closest("#crop") && frame());
-
     // --- a color that is picked goes into the words, in place of another, and is searched for ---
     document.addEventListener("change", ({target}) => {
         if (!target.matches("#swatch input")) return;
         const field = find("#words textarea, #words input");
-        field.value = `${field.value.replace(/#\w*/g, "").trim()} ${target.value}`.trim();
-        field.dispatchEvent(new Event("input", {bubbles: true}));
+        fill("#words", `${field.value.replace(/#\w*/g, "").trim()} ${target.value}`.trim());
         setTimeout(() => field.dispatchEvent(new KeyboardEvent("keypress", {key: "Enter", bubbles: true})), 50);
     });
 
@@ -173,7 +128,6 @@
     const queryOf = (address, photos) => `${new URLSearchParams(address).get("id") ?? ""}${photos}`;
     let lastQuery = queryOf(location.search, uploads());
     const arrived = (here) => {
-        frame();
         const given = new URLSearchParams(here);
         const photos = [...given].filter(([name]) => ["photo", "more"].includes(name))
             .map(([name, path]) => `&${name}=${encodeURIComponent(path)}`).join("");
@@ -190,8 +144,7 @@
         const line = find("#line");
         if (isNarrow() || line.getBoundingClientRect().top < 0) line.scrollIntoView({behavior: glide()});
     };
-    const chosen = () => find("#details .explanation")?.scrollIntoView({behavior: glide(), block: "nearest"});
-    window.apparel = {arrived, chosen, show_seed, show_methods, show_results};
+    window.apparel = {arrived, show_seed, show_methods, show_results, find, all, fill, changed, search, uploads};
 
     // --- keys ---
     // A group is one stop of the tab key, and arrow keys go from one to the next; a radio button or a tab is chosen too.

@@ -9,6 +9,7 @@ from gradio.state_holder import SessionState
 from starlette.routing import BaseRoute
 
 from cbir.errors import CbirError
+from cbir.ui.uploads import Uploads
 
 
 class _Forgetful(set):
@@ -26,6 +27,7 @@ class Page(gr.Blocks):
     """
 
     routes: list[BaseRoute]
+    uploads: Uploads
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever Gradio takes
         super().__init__(*args, **kwargs)

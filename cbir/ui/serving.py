@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from cbir.own_photos import OwnPhotos
 from cbir.search import Retriever
@@ -20,6 +22,7 @@ from cbir.ui.handlers import Handlers
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
 from cbir.ui.turns import resting
+from cbir.ui.uploads import Uploads
 
 
 class RescanJson(TypedDict):
@@ -51,6 +54,7 @@ class Serving:
             photos: whose bundle it searches, where `rescan` should be able to bring it up to date.
         """
         self.photos = photos
+        self.uploads = Uploads(Path(get_upload_folder()).resolve())
         self._controls: dict[str, Any] = {}
         self._updating = threading.Lock()
         self._now = self._served(retriever, Thumbnails(retriever.gallery), is_renewed=False)
@@ -123,7 +127,7 @@ class Serving:
         return str(time.monotonic_ns())
 
     def _served(self, retriever: Retriever, thumbnails: Thumbnails, is_renewed: bool) -> _Served:
-        handlers = Handlers(retriever, thumbnails, self._controls, is_renewed)
+        handlers = Handlers(retriever, thumbnails, self.uploads, self._controls, is_renewed)
         endpoints = Endpoints(retriever, thumbnails)
         return _Served(retriever, thumbnails, handlers, {name: endpoints.published(name) for name in ENDPOINTS})
 

@@ -4,6 +4,8 @@ What `page.js` makes of their attributes: an `<a data-search href="?…">` resto
 new tab; `data-id` makes that picture the query; `data-with="k=24&types="` searches again with these settings changed.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, urlencode
 
@@ -13,13 +15,14 @@ from cbir.bundle import Bundle
 from cbir.compare import Comparison, MethodMatches
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
-from cbir.guesses import Guess
+from cbir.guesses import UNSURE, Guess
+from cbir.labels import LABELS
 from cbir.photos import N_NAMED
 from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.examples import Example
 from cbir.ui.heat import data_uri, overlay
-from cbir.ui.limits import UPLOADS_KEPT
+from cbir.ui.limits import MAX_UPLOAD, UPLOADS_KEPT
 from cbir.ui.templating import render
 from cbir.ui.texts import Words
 from cbir.ui.thumbnails import Thumbnails
@@ -27,6 +30,8 @@ from cbir.version import __version__
 
 PICTURE_SIZE = 1200, 630  # of what shared links show
 MAP_SIDE = 1000  # units of the drawing
+LEAST_NAMED = 3  # points that a group needs for a name on the map
+UNKNOWN_COLOR = "#a8a29e"  # of points
 # Points are in the color they stand for; one that is not named here is drawn in grey.
 POINTS = {
     **{"black": "#1c1917", "blue": "#2563eb", "brown": "#92400e", "green": "#15803d", "red": "#dc2626"},
@@ -133,6 +138,7 @@ def tiles(result: SearchResult, thumbnails: Thumbnails, files: Mapping[str, str]
         garment, (alike, share) = words.garment(match.labels, match.guesses), _alike(match, words)
         name = words("tile", garment=garment or words("picture"), rank=match.rank, n=n, alike=alike)
         tile = {"id": match.id, "url": thumbnails.url(match.id), "garment": garment, "name": name}
+        tile |= {"title": garment or words("picture"), "place": f"{match.rank} / {n}"}
         shown.append(tile | {"alike": alike, "percent": f"{100 * share:.0f}"})
     saved = [_file(*file) for file in files.items()] if shown else []
     has_link = result.query_id is not None or not result.method  # photos from outside are not kept
@@ -158,7 +164,7 @@ def catalogue_tiles(
         row = gallery.row(id)
         garment = words.garment(gallery.labels_of(row), gallery.guesses_of(row))
         name = words("catalogue_tile", garment=garment or words("picture"))
-        shown.append({"id": id, "url": thumbnails.url(id), "garment": garment, "name": name, "alike": ""})
+        shown.append({"id": id, "url": thumbnails.url(id), "garment": garment, "name": name, "alike": "", "place": ""})
     browse = {"others": f"{seed + 1}:{step}", "more": f"{seed}:{asked + step}" if asked < n else ""}
     return render("tiles.html", words=words, tiles=shown, browse=browse if n > step else None, files=[])
 
@@ -166,6 +172,11 @@ def catalogue_tiles(
 def swatch(words: Words) -> str:
     """Where a color is picked by eye; `page.js` puts it into the words."""
     return render("swatch.html", words=words)
+
+
+def dialogs(words: Words) -> str:
+    """What opens over the page, empty: scripts of the page fill it."""
+    return render("dialogs.html", words=words, max_upload=MAX_UPLOAD)
 
 
 def captions(result: SearchResult, words: Words) -> list[str]:
@@ -236,43 +247,31 @@ def catalogue(n: int, filters: tuple[list[str], list[str]], n_changed: int, word
 
 def details(
     item_id: str,
-    labels: Mapping[str, str],
     guesses: Mapping[str, Guess],
-    found: Explanation,
-    settings: str,
+    found: Explanation | None,
     words: Words,
 ) -> str:
-    """A result that was clicked on, and why it was found.
+    """Why a result was found.
 
     Args:
         item_id: which.
-        labels: what it shows, as far as that is known.
-        guesses: of what is not known.
-        found: why.
-        settings: address, behind the id, of the search that found it.
+        guesses: of what is not known of it.
+        found: why; None where words alone were searched with.
         words: the language.
     """
     facts = [words("guessed", guesses=", ".join(map(words.guess, guesses.values())))] if guesses else []
-    facts.append(words("likeness", value=words.decimal(found.likeness, 2)) + ".")
-    maps = []
-    if found.query_map and found.item_map:
-        captioned = (("heat_query", found.query_map), ("heat_item", found.item_map))
-        maps = [(words(caption), data_uri(overlay(heat))) for caption, heat in captioned]
-        color = words.decimal(found.query_map.color, 2)
-        facts += [
-            words("heat_facts", color=color) if found.is_exact else words("heat_roughly"),
-            words("heat_thumbnail"),
-        ]
-    return render(
-        "details.html",
-        words=words,
-        item_id=item_id,
-        garment=words.garment(labels, guesses) or item_id,
-        maps=maps,
-        evidence=[(words.because(label, e), f"{100 * e.agreement:.0f}") for label, e in found.evidence.items()],
-        facts=facts,
-        address=address(item_id, settings),
-    )
+    evidence, maps, heat_facts = [], [], []
+    if found is not None:
+        facts.append(words("likeness", value=words.decimal(found.likeness, 2)) + ".")
+        evidence = [(words.because(label, e), f"{100 * e.agreement:.0f}") for label, e in found.evidence.items()]
+        if found.query_map and found.item_map:
+            pictures = (("query", "heat_query", found.query_map), ("item", "heat_item", found.item_map))
+            maps = [(name, f"{words('heat_map')}: {words(of)}", data_uri(overlay(heat))) for name, of, heat in pictures]
+            color = words.decimal(found.query_map.color, 2)
+            exact = words("heat_facts", color=color) if found.is_exact else words("heat_roughly")
+            heat_facts = [exact, words("heat_thumbnail")]
+    shown = {"evidence": evidence, "maps": maps, "facts": facts, "heat_facts": heat_facts}
+    return render("details.html", words=words, item_id=item_id, **shown)
 
 
 def nothing_yet(words: Words) -> str:
@@ -319,44 +318,83 @@ def comparison(found: Comparison, picture_of: Callable[[str], str], settings: Ma
 
 
 def collection_map(
-    gallery: Gallery, places: np.ndarray, query: np.ndarray | None, matches: Sequence[int], words: Words
+    gallery: Gallery,
+    rows: np.ndarray,
+    places: np.ndarray,
+    query: np.ndarray | None,
+    matches: Sequence[int],
+    thumbnails: Thumbnails,
+    words: Words,
 ) -> str:
-    """The map: a point for each picture.
+    """The map: a point for each picture, or for some of many.
 
     Args:
         gallery: what is on the map.
-        places: (g, 2), from `GalleryMap.positions`.
+        rows: (n,) int, which of its items.
+        places: (n, 2), theirs, from `GalleryMap.positions`.
         query: (2,), the place of the query; None where there is no query.
-        matches: rows of the results.
+        matches: rows of the results, which are among `rows`.
+        thumbnails: of the gallery.
         words: the language.
     """
-    low, high = places.min(axis=0), places.max(axis=0)
-    if query is not None:
-        low, high = np.minimum(low, query), np.maximum(high, query)
-    margin = 0.02 * MAP_SIDE
-    scale = (MAP_SIDE - 2 * margin) / np.maximum(high - low, 1e-9)
-
-    def at(place: np.ndarray) -> tuple[str, str]:
-        x, y = margin + (place - low) * scale
-        return f"{x:.0f}", f"{MAP_SIDE - y:.0f}"
-
-    points = []
-    for row in range(len(gallery)):
-        labels, guesses = gallery.labels_of(row), gallery.guesses_of(row)
-        x, y = at(places[row])
-        color = POINTS.get(labels["color"] or (guesses["color"].shown if "color" in guesses else ""), "#a8a29e")
-        garment = words.garment(labels, guesses)
-        points.append({"x": x, "y": y, "color": color, "id": gallery.ids[row], "garment": garment})
+    all_places = places if query is None else np.vstack([places, query])
+    low, high = all_places.min(axis=0), all_places.max(axis=0)
+    # Whole numbers from 0 to 1000, across and down.
+    across, up = (MAP_SIDE * (all_places - low) / np.maximum(high - low, 1e-9)).round().astype(int).T
+    spots = np.column_stack([across, MAP_SIDE - up]).tolist()
+    colors = list(POINTS)
+    points: list[list[object]] = []
+    shown: dict[str, list[str]] = {name: [] for name in LABELS}
+    for (x, y), row in zip(spots, rows, strict=False):  # the last spot may be the query's
+        labels, guesses, id = gallery.labels_of(row), gallery.guesses_of(row), str(gallery.ids[row])
+        for name, values in shown.items():
+            values.append(labels[name] or (guesses[name].shown if name in guesses else ""))
+        color = colors.index(shown["color"][-1]) if shown["color"][-1] in POINTS else len(colors)
+        points.append([x, y, color, id, words.garment(labels, guesses) or words("picture"), thumbnails.url(id)])
+    where = {int(row): index for index, row in enumerate(rows)}
+    drawing = {
+        "points": points,
+        "colors": [*POINTS.values(), UNKNOWN_COLOR],
+        "groups": _groups(np.array(spots[: len(points)]), shown["type"], shown["color"], words),
+        "matches": [where[row] for row in matches],
+        "query": None if query is None else spots[-1],
+    }
+    n, of = words.number(len(rows)), words.number(len(gallery))
     return render(
         "map.html",
         words=words,
-        side=MAP_SIDE,
-        n=words.number(len(gallery)),
+        n=n if n == of else words("map_some", n=n, of=of),
         has_guesses=bool(gallery.is_guessed("color").any()),
-        points=points,
-        matches=[at(places[row]) for row in matches],
-        query=None if query is None else at(query),
+        has_query=query is not None,
+        has_matches=bool(matches),
+        map=json.dumps(drawing, ensure_ascii=False, separators=(",", ":")),
     )
+
+
+def _groups(spots: np.ndarray, types: Sequence[str], colors: Sequence[str], words: Words) -> list[dict[str, object]]:
+    """Names of types, then of types in one color, each with where most of it is; the largest first.
+
+    Args:
+        spots: (n, 2) int, of points.
+        types: n, "" where unknown.
+        colors: likewise.
+        words: the language.
+    """
+    groups = []
+    for level, pairs in enumerate(([(type_, "") for type_ in types], list(zip(types, colors, strict=True)))):
+        for (type_, color), n in Counter(pairs).most_common():
+            if type_ in ("", UNSURE) or n < LEAST_NAMED or (level and color in ("", UNSURE)):
+                continue
+            at = _densest(spots[[pair == (type_, color) for pair in pairs]])
+            name = words.garments([type_], [color] if color else [])
+            groups.append({"name": name, "at": at, "level": level})
+    return groups
+
+
+def _densest(spots: np.ndarray) -> list[int]:
+    """The middle of the points in the fullest field of a grid."""
+    fields = (spots // (MAP_SIDE // 8)) @ [10, 1]
+    return spots[fields == np.bincount(fields).argmax()].mean(axis=0).round().astype(int).tolist()
 
 
 def address(item_id: str, settings: str) -> str:

@@ -3,89 +3,28 @@
 Needs Chromium or Chrome; without one these tests are skipped, unless CBIR_REQUIRE_BROWSER says that they must run.
 """
 
-import os
 import re
-import shutil
-from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.cbir.ui.browser import (
+    LOOKS,
+    MARKS,
+    PHONE,
+    SHIRT,
+    WIDE,
+    captions,
+    choose,
+    results,
+    serious,
+    tiles,
+    title,
+    upload,
+)
 from tests.conftest import toy_photo
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-SHIRT = "red_shirt/3.png"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-WIDE = {"viewport": {"width": 1440, "height": 900}}
-pytestmark = [
-    pytest.mark.skipif(not BROWSER and "CBIR_REQUIRE_BROWSER" not in os.environ, reason="needs Chromium or Chrome"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-expect.set_options(timeout=15_000)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium, url):
-    """Opens the app at an address, in a new window; checks at the end that it met no error and no other host."""
-    contexts, problems = [], []
-
-    def visit(address: str = "", script: str = "", **options) -> Page:
-        contexts.append(chromium.new_context(**{"locale": "en-US"} | WIDE | options))
-        page = contexts[-1].new_page()
-        page.add_init_script(script)
-        page.on("pageerror", lambda error: problems.append(f"error in the page: {error}"))
-        page.on("request", lambda request: note_host(request.url))
-        page.goto(url + address)
-        expect(page.locator("#line h2")).to_be_visible()
-        return page
-
-    def note_host(address: str) -> None:
-        parts = urlsplit(address)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
-            problems.append(f"request to {address}")
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "photo.png"
-    toy_photo("red", "shirt", 99).resize((300, 300)).save(path)
-    return path
-
-
-def title(page):
-    return page.locator("#line h2")
-
-
-def tiles(page):
-    return page.locator("#results .tile")
-
-
-def captions(page):
-    return page.locator("#results .caption")
-
-
-def upload(page, photo):
-    page.set_input_files("#photo input[type=file]", photo)
-    expect(title(page)).to_contain_text(re.compile("12 closest|parecidos: 12"))
-
-
-def choose(page, group, text):
-    page.locator(f"#{group} label", has_text=re.compile(rf"^\s*{text}\b")).click()
+pytestmark = MARKS
 
 
 def test_an_upload_finds_garments_that_are_named_by_what_they_show_and_rank(visit, photo):
@@ -105,13 +44,13 @@ def test_a_random_photo_leads_on_by_clicks_and_the_browser_goes_back_and_forward
     expect(title(page)).to_contain_text("The 12 closest to")
     first = page.url
     assert "?id=" in first
-    tiles(page).nth(1).click()
-    page.locator("#details").get_by_role("link", name="Search with this").click()
+    results(page).nth(1).click()
+    page.locator("#look").get_by_role("link", name="Search with this").click()
     expect(page).not_to_have_url(first)
     second, second_title = page.url, title(page).inner_text()
     page.go_back()
     expect(page).to_have_url(first)
-    expect(page.locator("#details .explanation")).to_have_count(0)
+    expect(page.locator("#look")).to_be_hidden()
     page.go_forward()
     expect(page).to_have_url(second)
     expect(title(page)).to_have_text(second_title)
@@ -175,26 +114,6 @@ def test_the_link_can_be_copied_and_results_can_be_saved(visit, chromium):
         assert text.count("red_shirt/") >= 3
 
 
-def test_a_crop_is_two_clicks_or_four_numbers(visit, photo):
-    page = visit()
-    upload(page, photo)
-    whole = captions(page).all_inner_texts()
-    page.click("#refine > button")
-    page.evaluate("scrollTo(0, 0)")
-    box = page.locator("#photo img").bounding_box()
-    for share in (0.4, 0.6):
-        page.mouse.click(box["x"] + share * box["width"], box["y"] + share * box["height"])
-    field = page.locator("#crop").get_by_role("textbox")
-    expect(field).not_to_have_value("")
-    left, top, right, bottom = map(float, field.input_value().split(","))
-    assert (top, bottom) == pytest.approx((40, 60), abs=1)
-    assert left < right
-    expect(page.locator("#crop-frame")).to_be_visible()
-    expect(captions(page).first).not_to_have_text(whole[0])
-    field.fill("0, 0, 100, 100")
-    expect(captions(page).first).to_have_text(whole[0])
-
-
 def test_all_methods_answer_side_by_side(visit, retriever):
     page = visit(f"?id={SHIRT}")
     page.get_by_role("tab", name="Compare").click()
@@ -202,16 +121,6 @@ def test_all_methods_answer_side_by_side(visit, retriever):
         expect(page.locator("#compare")).to_contain_text(method.title)
     page.locator("#compare a[data-search]").nth(1).click()
     expect(page).not_to_have_url(re.compile(re.escape(SHIRT)))
-
-
-def test_the_map_leads_to_a_search(visit, toy_bundle):
-    page = visit(f"?id={SHIRT}")
-    page.get_by_role("tab", name="Map").click()
-    points = page.locator("#map circle[data-id]")
-    expect(points).to_have_count(len(toy_bundle.gallery))
-    expect(page.locator("#map circle.query")).to_have_count(1)
-    points.last.dispatch_event("click")
-    expect(page).to_have_url(re.compile(str(toy_bundle.gallery.ids[-1])))
 
 
 def test_everything_works_by_keyboard(visit):
@@ -229,9 +138,10 @@ def test_everything_works_by_keyboard(visit):
     expect(tiles(page).first).to_be_focused()
     page.keyboard.press("Enter")
     expect(title(page)).to_contain_text("The 12 closest to")
-    tiles(page).first.focus()
+    results(page).first.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#details .explanation")).to_be_visible()
+    expect(page.locator("#look .explanation")).to_be_visible()
+    page.keyboard.press("Escape")
     page.locator("#method input:checked").focus()
     page.keyboard.press("ArrowDown")
     expect(page).to_have_url(re.compile("method="))
@@ -260,15 +170,6 @@ def test_keys_and_typed_numbers_count_in_the_options(visit):
     expect(page).not_to_have_url(re.compile(re.escape(SHIRT)))
 
 
-LOOKS = pytest.mark.parametrize(
-    ("device", "theme", "locale"),
-    [
-        ("desktop", "light", "en-US"),
-        ("desktop", "dark", "pt-BR"),
-        ("phone", "light", "pt-BR"),
-        ("phone", "dark", "en-US"),
-    ],
-)
 SHIFTS = """
 window.shift = 0;
 new PerformanceObserver((list) => {
@@ -341,8 +242,8 @@ def test_back_and_reload_keep_an_upload(visit, photo):
     page = visit()
     upload(page, photo)
     found = captions(page).all_inner_texts()
-    tiles(page).nth(1).click()
-    page.locator("#details").get_by_role("link", name="Search with this").click()
+    results(page).nth(1).click()
+    page.locator("#look").get_by_role("link", name="Search with this").click()
     expect(title(page)).to_contain_text("closest to")
     page.go_back()
     expect(title(page)).to_have_text("The 12 closest")
@@ -361,9 +262,9 @@ def test_a_new_photo_opens_the_results_from_any_tab_and_the_same_result_opens_ag
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
     for _ in range(2):
         tiles(page).first.click()
-        expect(page.locator("#details .explanation")).to_be_visible()
-        page.locator("#details").get_by_role("button", name="Close").click()
-        expect(page.locator("#details .explanation")).to_have_count(0)
+        expect(page.locator("#look .explanation")).to_be_visible()
+        page.locator("#look").get_by_role("button", name="Close").click()
+        expect(page.locator("#look")).to_be_hidden()
 
 
 def test_a_tiff_shows_its_picture(visit, tmp_path):
@@ -409,21 +310,10 @@ def test_axe_finds_no_serious_violation(visit, theme):
     expect(title(page)).to_contain_text("red shirt")
     page.click("#refine > button")
     tiles(page).first.click()
-    expect(page.locator("#details .explanation")).to_be_visible()
+    expect(page.locator("#look .explanation")).to_be_visible()
     found["results"] = serious(page)
+    page.keyboard.press("Escape")
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
         found[tab.inner_text()] = serious(page)
     assert not any(found.values()), found
-
-
-def serious(page):
-    page.wait_for_timeout(300)
-    page.wait_for_function("!document.querySelector('.pending, .generating')")  # dimmed while it waits
-    violations = Axe().run(page).response["violations"]
-    return [
-        (violation["id"], node["target"])
-        for violation in violations
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]

@@ -3,6 +3,7 @@
 import base64
 import csv
 import dataclasses
+import html
 import io
 import json
 import re
@@ -31,7 +32,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SHIRT = "red_shirt/3.png"
 NOT_UPLOADED = "image must be an uploaded file (gradio_client.handle_file(path)), an address, or a data: URI"
-RESULTS, LINE, DETAILS, HERE, WEIGHT, OTHER_COLORS, TYPES, COLORS = range(8)  # what a search answers
+RESULTS, LINE, HERE, WEIGHT, OTHER_COLORS, TYPES, COLORS = range(7)  # what a search answers
 
 
 def page_call(url, name, data, event_data=None, language="en"):
@@ -79,11 +80,11 @@ def upload(url, tmp_path):
 
 def captions(answer):
     """The accessible names of the pictures: what each shows, and its rank and score."""
-    return re.findall(r"data-pick='[^']*' aria-label='([^']*)'", answer[RESULTS])
+    return re.findall(r"class='tile'[^>]* aria-label='([^']*)'", answer[RESULTS])
 
 
 def ids(answer):
-    return re.findall(r"data-pick='([^']*)'", answer[RESULTS])
+    return re.findall(r"data-(?:pick|id)='([^']*)'", answer[RESULTS])
 
 
 def test_the_page_names_methods_and_says_that_these_are_drawings(url, retriever):
@@ -305,7 +306,7 @@ def test_a_wrong_address_gives_one_clear_line(url, address, message):
 def test_the_page_speaks_portuguese(url, picture_of):
     welcome = page_call(url, "welcome", [], language="pt-BR,pt;q=0.9,en;q=0.8")
     assert "Encontre roupas parecidas" in welcome[0]
-    assert any(["Tipo e cor", "both"] in shown["choices"] for shown in welcome[4:])
+    assert any(["Tipo e cor", "both"] in shown["choices"] for shown in welcome[5:])
     assert "Find clothes" not in str(page_call(url, "welcome", []))  # it has said all this in English
     answer = page_call(url, "refresh", asked(picture_of(SHIRT), k=1, method="attribute_agreement"), language="pt-BR")
     assert "camisa vermelha" in answer[LINE]
@@ -350,11 +351,33 @@ def tab(url, name, controls, **options):
 
 
 def test_the_map_shows_every_picture_the_query_and_its_results(url, picture_of, toy_bundle):
-    drawing = tab(url, "map", asked(picture_of(SHIRT), k=5))
-    assert drawing.count("data-id=") == len(toy_bundle.gallery)
-    assert drawing.count("<circle class='match'") == 5
-    assert drawing.count("<circle class='query'") == 1
-    assert "class='query'" not in tab(url, "map", asked())
+    drawing = map_of(tab(url, "map", asked(picture_of(SHIRT), k=5)))
+    assert {point[3] for point in drawing["points"]} == set(toy_bundle.gallery.ids)
+    assert len({drawing["points"][index][3] for index in drawing["matches"]}) == 5
+    across, down = zip(*(point[:2] for point in drawing["points"]), strict=True)
+    assert (min(across), max(across), min(down), max(down)) == (0, 1000, 0, 1000)
+    by_id = {point[3]: point for point in drawing["points"]}
+    assert by_id[SHIRT][:2] == drawing["query"]
+    assert drawing["colors"][by_id[SHIRT][2]] == views.POINTS["red"]
+    assert by_id[SHIRT][4] == "red shirt"
+    assert {group["name"] for group in drawing["groups"] if group["level"] == 0} == {"pants", "shirts", "shoes"}
+    assert "red shirts" in {group["name"] for group in drawing["groups"] if group["level"] == 1}
+    empty = map_of(tab(url, "map", asked()))
+    assert (empty["query"], empty["matches"]) == (None, [])
+
+
+def test_a_map_of_many_pictures_shows_some_and_all_results(url, picture_of, monkeypatch):
+    monkeypatch.setattr("cbir.ui.handlers.N_MAPPED", 20)
+    shown = tab(url, "map", asked(picture_of(SHIRT), k=5))
+    assert " of 108 pictures" in shown
+    drawing = map_of(shown)
+    assert 20 <= len(drawing["points"]) <= 25
+    assert len(drawing["matches"]) == 5
+
+
+def map_of(shown):
+    """What the map draws."""
+    return json.loads(html.unescape(re.search(r"data-map='([^']*)'", shown)[1]))
 
 
 def test_methods_are_compared_side_by_side(url, picture_of, retriever):
@@ -405,20 +428,49 @@ def test_a_bundle_without_report_or_map_has_no_such_tabs(toy_bundle):
     assert {props["id"] for props in tabs if not props["visible"]} == {"map", "report"}
 
 
-def test_a_click_makes_a_picture_of_the_catalogue_the_query_and_tells_about_a_result(url, picture_of):
+def test_a_click_on_a_result_tells_why_it_was_found(url, picture_of):
     event = {"pick": "blue_pants/1.png"}
-    photo, crop, details = page_call(url, "pick", asked(crop="0, 0, 50, 50"), event)
-    assert (photo["path"], crop, details) == (picture_of("blue_pants/1.png")["path"], "", "")
-    photo, crop, details = page_call(url, "pick", asked(picture_of(SHIRT), crop="0, 0, 50, 50"), event)
-    assert "path" not in photo  # stays as it is
-    assert "blue pants" in details
-    assert "href='?id=blue_pants/1.png&amp;method=cosine&amp;k=4'" in details
-    details = page_call(url, "pick", asked(picture_of(SHIRT)), event)[2]
+    (details,) = page_call(url, "pick", asked(picture_of(SHIRT)), event)
+    assert "data-item='blue_pants/1.png'" in details
     assert "Same type: almost certainly not" in details
     assert "yours looks like shirt, this one like pants" in details
     assert details.count("src='data:image/jpeg;base64,") == 2
-    assert "Mesma cor: quase com certeza não" in page_call(url, "pick", asked(picture_of(SHIRT)), event, "pt")[2]
+    assert "Mesma cor: quase com certeza não" in page_call(url, "pick", asked(picture_of(SHIRT)), event, "pt")[0]
+    (of_part,) = page_call(url, "pick", asked(picture_of(SHIRT), crop="0, 0, 50, 50"), event)
+    assert of_part != details
     assert "unknown id '/etc/passwd'" in page_call(url, "pick", asked(), {"pick": "/etc/passwd"})
+
+
+def test_a_result_of_words_is_told_about_without_a_photo(url):
+    (details,) = page_call(url, "pick", asked(words="blue pants"), {"pick": "blue_pants/1.png"})
+    assert "data-item='blue_pants/1.png'" in details
+    assert "src=" not in details
+
+
+def test_a_photo_that_cannot_be_read_does_not_stay(url, upload):
+    photo, broken = upload(toy_photo("red", "shirt", 99)), upload(toy_photo("red", "shirt", 97))
+    Path(broken["path"]).write_bytes(b"nonsense")
+    assert "photo" in page_call(url, "refresh", asked(broken))
+    assert page_call(url, "drop_unreadable", asked(broken, crop="0, 0, 50, 50"))[::2] == [None, ""]
+    kept = page_call(url, "drop_unreadable", asked(photo, more=[broken, photo]))
+    assert [file["path"] for file in kept[1]] == [photo["path"]]
+    assert "path" not in kept[0]  # stays as it is
+    assert page_call(url, "drop_unreadable", asked(photo, more=[broken]))[1] is None
+
+
+def test_what_is_pasted_or_dropped_becomes_the_photo(url, upload, picture_of, monkeypatch, page):
+    photo, thumbnail = upload(toy_photo("red", "shirt", 99)), picture_of(SHIRT)
+    assert page_call(url, "take", [f"{photo['path']}#1"])[0]["path"] == photo["path"]
+    assert page_call(url, "take", [f"{thumbnail['path']}#2"])[0]["path"] == thumbnail["path"]
+    assert page_call(url, "take", ["/etc/passwd#3"]) == NOT_UPLOADED
+    answers = {"http://clothes.org/a#b": png(toy_photo("blue", "pants", 99)), "http://clothes.org/": b"<html>"}
+    monkeypatch.setattr("cbir.ui.inputs.fetch_image", answers.__getitem__)
+    fetched, crop = page_call(url, "take", ["http://clothes.org/a#b#4"])
+    assert crop == ""
+    assert Path(fetched["path"]).name == "photo.png"
+    assert Path(fetched["path"]).parent in page.uploads._uploads  # is deleted like any
+    assert "blue pants" in captions(page_call(url, "refresh", asked(fetched, method="attribute_agreement")))[0]
+    assert "photo" in page_call(url, "take", ["http://clothes.org/#5"])
 
 
 def refusals(url, payload):
@@ -428,6 +480,7 @@ def refusals(url, payload):
         for name, tab in (("refresh", ""), ("show_tab", "compare"), ("show_tab", "map")):
             lines.add(page_call(url, name, values | {"open-tab": tab}))
         lines.add(page_call(url, "pick", values, {"pick": SHIRT}))
+        lines.add(page_call(url, "drop_unreadable", values))
         lines.add(page_call(url, "browse", values, {"browse": "1:1"}))
     return lines
 
@@ -445,7 +498,13 @@ def test_every_event_that_takes_photos_is_among_those_tested(url):
     config = httpx.get(url + "config").json()
     photo = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "photo")
     taking = [d["api_name"] for d in config["dependencies"] if photo in d["inputs"] and d["backend_fn"]]
-    assert {re.sub(r"_\d+$", "", name) for name in taking} == {"refresh", "show_tab", "pick", "browse"}
+    assert {re.sub(r"_\d+$", "", name) for name in taking} == {
+        "refresh",
+        "show_tab",
+        "pick",
+        "browse",
+        "drop_unreadable",
+    }
 
 
 @pytest.mark.parametrize("path", ["x\0y", "a" * 5000, "~/x", "cbir/ui/page.js", "http://127.0.0.1/a", "/", ["x"], None])
