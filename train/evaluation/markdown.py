@@ -39,7 +39,9 @@ def provenance(report: Report) -> str:
     """What a report's figures come from."""
     protocol, data = report.protocol, report.data
     n_fitted = protocol.n_train + data.n_also_fit
-    tuned = f", {data.color_network.n_tuned:,} of which tuned the color network" if data.color_network else ""
+    tuned = ", without a color network"
+    if data.color_network:
+        tuned = f", {data.color_network.n_tuned:,} of which tuned the color network"
     return (
         f"Printed by `python -m train.evaluate` for the bundle of {data.n_photos:,} photos (data `{data.name}`, "
         f"backbone `{data.backbone}`): fitted on {n_fitted:,} photos{tuned}, evaluated on {protocol.n_test:,}, split "

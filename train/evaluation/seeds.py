@@ -33,9 +33,7 @@ SPLITS_NOTE = (
     "Mean and standard deviation over fresh splits of the gallery's photos, methods fitted anew on each train side "
     "alone (without photos that the bundle was fitted on beside its gallery)."
 )
-BUNDLES_NOTE = (
-    "Mean and standard deviation over bundles trained on different splits of the same photos, color networks included."
-)
+BUNDLES_NOTE = "Mean and standard deviation over bundles trained on different splits of the same photos."
 T = TypeVar("T")
 Metrics = Mapping[str, float]
 # Of one seed, by method: metrics of pairs by column, metrics of retrieval by task, and, where copies were made, the

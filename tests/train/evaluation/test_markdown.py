@@ -63,4 +63,4 @@ def test_all_tables_show_all_methods(toy_bundle):
 def test_the_provenance_counts_photos(toy_bundle):
     text = provenance(toy_bundle.report)
     assert "108 photos" in text
-    assert "fitted on 81 photos, evaluated on 27" in text
+    assert "fitted on 81 photos, without a color network, evaluated on 27" in text
