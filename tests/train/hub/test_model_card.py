@@ -64,7 +64,7 @@ def test_its_text_says_what_the_bundle_is(card, toy_bundle):
     assert "**The pictures are drawings, not photos.**" in text
     assert f'load_bundle("{REPO}@COMMIT")' in text
     assert f"`{ToyBackbone.name}`, {ToyBackbone.dim} numbers per photo" in text
-    assert "color network" not in text
+    assert "color_network.onnx" not in text
     assert text.endswith("mistakes included.\n")
     assert "\n\n\n" not in text
 
