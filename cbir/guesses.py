@@ -66,6 +66,33 @@ class Guesses:
         return np.where(self.sure[label], self.values[label], UNSURE)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the photos of a query show of one label, by the attribute model.
+
+    Attributes:
+        shares: each class and its probability, the mean over the photos; the most probable first.
+        is_sure: whether the first one is a sure guess of each photo.
+    """
+
+    shares: tuple[tuple[str, float], ...]
+    is_sure: bool
+
+
+def seen_labels(features: Features, attributes: AttributeModel, familiarity: Familiarity | None) -> dict[str, Seen]:
+    """What n photos of a query show, for each of `LABELS`; arguments as of `guess_labels`, which tells what is sure."""
+    guesses, posteriors = guess_labels(features, attributes, familiarity), attributes.posteriors(features)
+    seen = {}
+    for name in LABELS:
+        means = posteriors[name].mean(axis=0)
+        classes = attributes.classes(name)
+        order = np.argsort(-means, kind="stable")
+        shares = tuple((str(classes[i]), float(means[i])) for i in order)
+        is_sure = bool(guesses.sure[name].all() and (guesses.values[name] == shares[0][0]).all())
+        seen[name] = Seen(shares, is_sure)
+    return seen
+
+
 def guess_labels(features: Features, attributes: AttributeModel, familiarity: Familiarity | None) -> Guesses:
     """Guesses what n photos show.
 

@@ -20,7 +20,7 @@ from cbir.familiarity import EVEN
 from cbir.features import NEAR_DUPLICATE, Features, extract, unit
 from cbir.features.backbone import Backbone, Box
 from cbir.gallery import Gallery
-from cbir.guesses import UNSURE, Guess, guess_labels
+from cbir.guesses import UNSURE, Guess, Seen, guess_labels, seen_labels
 from cbir.images import crop_image, load_image
 from cbir.labels import LABELS, TASKS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
@@ -431,6 +431,12 @@ class Retriever:
             return QueryLabels(known, is_known)
         guessed = guess_labels(query.features, self.bundle.attributes, self.bundle.familiarity).values
         return QueryLabels({name: np.where(is_known[name], known[name], guessed[name]) for name in LABELS}, is_known)
+
+    def seen(self, query: Query) -> dict[str, Seen]:
+        """What the photos of a query show by the attribute model, whatever their labels; empty where neither is."""
+        if self.bundle.attributes is None or not len(query.rows):
+            return {}
+        return seen_labels(query.features, self.bundle.attributes, self.bundle.familiarity)
 
     def _without_near_duplicates(self, rows: np.ndarray, query: Query, k: int) -> list[int]:
         """Places among the rows, best first, of the first k with neither the query's picture nor a better one's."""

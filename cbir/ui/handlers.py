@@ -26,6 +26,7 @@ from cbir.search import Query, Retriever
 from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
 from cbir.ui.address import SearchState
+from cbir.ui.chips import chips
 from cbir.ui.clients import CALLER
 from cbir.ui.errors import show_errors
 from cbir.ui.examples import Example, load_examples
@@ -141,13 +142,15 @@ class Handlers:
     def _answer(self, state: PageState, words: Words) -> Values:
         options = state.search.options()
         self.retriever.check(options)
-        result = self.retriever.rank(self._query(state), options)
+        query = self._query(state)
+        result = self.retriever.rank(query, options)
         searched(result)
         first = state.photos[0] if state.photos else None
         name = None if state.search.id or first is None else Path(first).name
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
         picture = picture_url(first, self.retriever.reader) if first else ""
-        line = views.found(result, self.retriever.gallery, picture, self._changed(state.search), words)
+        seen = chips(self.retriever, query, options, words)
+        line = views.found(result, self.retriever.gallery, picture, seen, self._changed(state.search), words)
         return self._shown(views.tiles(result, self.thumbnails, files, words), line, state, words)
 
     def _shown(self, tiles: str, line: str, state: PageState, words: Words) -> Values:

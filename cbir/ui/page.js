@@ -21,9 +21,9 @@
     const ours = (search) =>
         JSON.stringify([...new URLSearchParams(search)].filter(([name]) => OURS.includes(name)).sort());
     // Until the search that an address asks for arrives, others that were on their way must not change the address.
-    let asked = 0, waitingUntil = ours(location.search) === "[]" && !uploads() ? 0 : Date.now() + 4000;
+    let asked = 0, waitingUntil = ours(location.search) === "[]" && !uploads() ? 0 : Date.now() + 15000;
     const go = (address, photos) => {
-        waitingUntil = Date.now() + 4000; // it may also never arrive
+        waitingUntil = Date.now() + 15000; // it may also never arrive
         fill("#address", `${address || "?"}${photos}#${++asked}`); // the same address twice is asked for twice
     };
     addEventListener("popstate", () => go(location.search, uploads()));
@@ -105,6 +105,14 @@
         // Only a pointer: arrow keys go from method to method and "click" each.
         if (event.target.closest("#method label") && event.detail && !event.target.matches("input")) show_methods();
     });
+
+    // --- what a chip of what the app saw may be corrected to opens below it ---
+    document.addEventListener("beforetoggle", ({target, newState}) => {
+        if (newState !== "open" || !target.matches(".choices")) return;
+        const chip = find(`.chip[popovertarget=${target.id}]`).getBoundingClientRect();
+        target.style.left = `${Math.max(8, Math.min(chip.left, innerWidth - 232))}px`;
+        target.style.top = `${chip.bottom + 4}px`;
+    }, true);
 
     // --- a color that is picked goes into the words, in place of another, and is searched for ---
     document.addEventListener("change", ({target}) => {

@@ -36,6 +36,8 @@ _GENDERS = {
     **{"dress": "m", "pants": "f", "shirt": "f", "shoes": "mp", "shorts": "mp", "skirt": "f", "jacket": "f"},
     **{"bag": "f"},
 }
+_ADJECTIVES = {"preto", "branco", "vermelho", "amarelo", "roxo", "dourado", "prateado"}
+_PLURALS = {"azul": "azuis", "verde": "verdes", "marrom": "marrons"}
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,10 @@ class Words:
         guessed = self._said(sure.get("color", ""), sure.get("type", ""), type_)
         probably = self("probably", garment=guessed) if guessed else self.noun(UNSURE) if guesses else ""
         return ", ".join(filter(None, [known, probably]))
+
+    def described(self, color: str, type_: str) -> str:
+        """What one types to ask for a garment, e.g. "blue shirt", "camisa azul"; "" for what is not asked for."""
+        return self._said(color, type_, type_)
 
     def _said(self, color: str, type_: str, agreeing_with: str) -> str:
         """Color and type in the order of the language, "" for one that is not said."""
@@ -192,10 +198,7 @@ class Words:
 
 
 def _agreeing(color: str, gender: str) -> str:
-    if "-" in color:  # azul-marinho
-        return color
-    if color.endswith("o") and gender.startswith("f"):
-        color = color[:-1] + "a"
-    if gender.endswith("p") and color:
-        return {"azul": "azuis", "marrom": "marrons"}.get(color, color + "s")
-    return color
+    """A Portuguese color beside a garment; one that is the name of a thing, as "salmão" is, stays as it is."""
+    if color in _ADJECTIVES:
+        return color[:-1] + ("a" if gender.startswith("f") else "o") + ("s" if gender.endswith("p") else "")
+    return _PLURALS.get(color, color) if gender.endswith("p") else color

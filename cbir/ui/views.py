@@ -20,6 +20,7 @@ from cbir.labels import LABELS
 from cbir.photos import N_NAMED
 from cbir.search import Match, SearchResult
 from cbir.similarity import SIMILARITIES
+from cbir.ui.chips import Chip
 from cbir.ui.examples import Example
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.limits import MAX_UPLOAD, UPLOADS_KEPT
@@ -197,13 +198,16 @@ def _alike(match: Match, words: Words) -> tuple[str, float]:
     return " · ".join(filter(None, [alike, in_color])), 1.0 if match.is_same_picture else match.likeness
 
 
-def found(result: SearchResult, gallery: Gallery, picture: str, n_changed: int, words: Words) -> str:
+def found(
+    result: SearchResult, gallery: Gallery, picture: str, chips: Sequence[Chip], n_changed: int, words: Words
+) -> str:
     """The line above the results.
 
     Args:
         result: what was found.
         gallery: what was searched.
         picture: address of the query's picture; "" for a search without a photo.
+        chips: what the app saw in it.
         n_changed: how many options are not as at the start.
         words: the language.
     """
@@ -219,6 +223,7 @@ def found(result: SearchResult, gallery: Gallery, picture: str, n_changed: int, 
         why=words(f"doubt_{result.doubt}", n=len(result.matches)) if result.doubt else "",
         facts=facts,
         picture=picture,
+        chips=chips,
         n_changed=n_changed,
         is_filtered=not result.matches and bool(options.types or options.colors),
     )
@@ -240,6 +245,7 @@ def catalogue(n: int, filters: tuple[list[str], list[str]], n_changed: int, word
         why="",
         facts=[words("catalogue_facts", n=words.number(n))] if n else [],
         picture="",
+        chips=[],
         n_changed=n_changed,
         is_filtered=not n,
     )

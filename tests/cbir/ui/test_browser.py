@@ -223,6 +223,28 @@ def test_an_empty_answer_shows_the_way_out(visit):
     expect(page.locator("#types input:checked")).to_have_count(0)
 
 
+@LOOKS
+def test_what_the_app_saw_is_corrected_by_a_click(visit, photo, device, theme, locale):
+    page = visit(f"?__theme={theme}", locale=locale, **(PHONE if device == "phone" else WIDE))
+    upload(page, photo)
+    expect(captions(page).first).to_contain_text(re.compile("red shirt|camisa vermelha"))
+    color = page.locator(".chip", has_text=re.compile("^red|^vermelho"))
+    color.click()
+    choices = page.get_by_role("group", name=re.compile("correct the color|corrigir a cor"))
+    expect(choices).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Escape")
+    expect(choices).to_be_hidden()
+    color.click()
+    choices.get_by_role("button", name=re.compile("^blue|^azul")).click()
+    expect(captions(page).first).to_contain_text(re.compile("blue shirt|camisa azul"))
+    expect(page.locator("#words textarea, #words input")).to_have_value(re.compile("blue|azul"))
+    expect(page).to_have_url(re.compile("words="))
+    page.locator(".chip.corrected").click()
+    choices.get_by_role("button", name=re.compile("as the app|como o aplicativo")).click()
+    expect(captions(page).first).to_contain_text(re.compile("red shirt|camisa vermelha"))
+    expect(page).not_to_have_url(re.compile("words="))
+
+
 def test_an_example_is_searched_and_the_catalogue_shows_more(visit):
     page = visit()
     expect(tiles(page)).to_have_count(24)

@@ -235,7 +235,7 @@ def test_hidden_near_duplicates_are_counted(toy_bundle):
     retriever = Retriever(dataclasses.replace(toy_bundle, gallery=gallery), ToyBackbone())
     result = retriever.search_by_id(str(gallery.ids[0]), SearchOptions("cosine", k=5, hide_near_duplicates=True))
     assert result.n_hidden == 5  # the query's own, and that of all matches but the last
-    assert "5 near-duplicates hidden" in views.found(result, gallery, "", 0, Words())
+    assert "5 near-duplicates hidden" in views.found(result, gallery, "", [], 0, Words())
     everything = SearchOptions("cosine", k=len(gallery), hide_near_duplicates=True)
     assert retriever.search_by_id(str(gallery.ids[0]), everything).n_hidden == len(gallery) // 2
 
