@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         host, port = starting.address(args.host, args.port)
-        for note in starting.clean_environment():
+        starting.clean_environment()
+        for note in starting.drop_settings_of_gradio():
             print(note, file=sys.stderr)
         starting.pass_proxies_by(host)
         temporary_folder()

@@ -107,7 +107,10 @@ def _memory() -> float:
 
 
 def _environment() -> Finding:
-    notes = starting.clean_environment()
+    try:
+        notes = (*starting.clean_environment(), *starting.drop_settings_of_gradio())
+    except CbirError as error:
+        return Finding("environment", PROBLEM, str(error), "set HOME, or CBIR_CACHE, to a folder of yours")
     if notes:
         return Finding("environment", WARNING, "; ".join(notes), "the app starts without; unset them, or correct them")
     return Finding("environment", OK, "nothing in it stands in the way")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import signal
@@ -41,6 +42,8 @@ def run_main(
     prepare_output()
     heed_interrupts()
     try:
+        for note in clean_environment():
+            print(note, file=sys.stderr)
         status = main(argv)
         sys.stdout.flush()
     except CbirError as error:
@@ -113,8 +116,11 @@ def end_on_interrupt() -> None:
 # --- the environment ---
 
 
-def clean_environment() -> list[str]:
-    """Takes out of the environment what would stop the app from starting, before Gradio is imported; gives it a home.
+@functools.cache
+def clean_environment() -> tuple[str, ...]:
+    """Takes proxies out of the environment that nothing could be asked through; gives a home to a user without one.
+
+    Comes before libraries are imported that look at these; done once, and told again whenever it is called.
 
     Returns:
         What was changed, and why: a line each, without what a secret may be in.
@@ -129,14 +135,19 @@ def clean_environment() -> list[str]:
         os.environ["HOME"] = str(cache_root())
         notes.append(f"there is no home folder: {os.environ['HOME']} is taken")
     for name in sorted(os.environ):
-        if name.startswith("GRADIO_") and name not in _GRADIO:
-            del os.environ[name]
-            notes.append(f"{name} is not used: the app sets this itself")
-    for name in sorted(os.environ):
         if name.lower() in _PROXIES and (why := _why_no_proxy(os.environ[name])):
             del os.environ[name]
             notes.append(f"{name} is not used: {why}")
-    return notes
+    return tuple(notes)
+
+
+@functools.cache
+def drop_settings_of_gradio() -> tuple[str, ...]:
+    """Takes those variables out of the environment that would change what the app sets itself: as above."""
+    names = [name for name in sorted(os.environ) if name.startswith("GRADIO_") and name not in _GRADIO]
+    for name in names:
+        del os.environ[name]
+    return tuple(f"{name} is not used: the app sets this itself" for name in names)
 
 
 def _why_no_proxy(address: str) -> str:

@@ -544,8 +544,7 @@ def child(folder: Path, n: int, seed: int, first: int) -> None:
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     outcome(folder)  # imports everything
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    limit = used + GRACE_MB * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    limit, most = used + GRACE_MB * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
         for number in range(first, first + n):
@@ -557,7 +556,9 @@ def child(folder: Path, n: int, seed: int, first: int) -> None:
                 (target / name).write_bytes(data)
             faulthandler.dump_traceback_later(4 * MAX_SECONDS, exit=True)
             start = time.perf_counter()
+            resource.setrlimit(resource.RLIMIT_AS, (limit, most))
             answer = outcome(target)
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
             faulthandler.cancel_dump_traceback_later()
             assert time.perf_counter() - start < MAX_SECONDS, f"{kind}: took {time.perf_counter() - start:.1f} s"
             assert answer == "refused" or kind != "flipped bits, hashes left", "a flipped bit was not found"

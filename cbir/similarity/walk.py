@@ -1,14 +1,46 @@
 """Compiled loops of `cbir.similarity.forest`: importing this module imports the compiler (numba)."""
 
 # mypy: allow-untyped-defs
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
 LEAST, MOST = np.int32(-2139095040), np.int32(2139095039)  # of finite numbers, `ordered`
 SIGN = np.int32(0x7FFFFFFF)
 
 
-@numba.njit(nogil=True, cache=True)
+class _Kept(FunctionCache):
+    """Compiled code on disk, which numba looks for beside this file, else at home.
+
+    What is damaged there, or cannot be read or written, is compiled again: nothing fails for it.
+    """
+
+    def load_overload(self, *args: Any) -> Any:  # noqa: ANN401
+        try:
+            return super().load_overload(*args)
+        except Exception:  # pickle raises whatever the bytes make of it
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, *args: Any) -> None:  # noqa: ANN401
+        with contextlib.suppress(Exception):
+            super().save_overload(*args)
+
+
+def compiled(function: Callable) -> Callable:
+    """The function, compiled when it is first called, and kept for later processes where there is a place for it."""
+    dispatcher: Any = numba.njit(nogil=True)(function)
+    with contextlib.suppress(RuntimeError):  # there is no place
+        dispatcher._cache = _Kept(function)  # as numba's own `enable_caching`
+    return dispatcher
+
+
+@compiled
 def _goes_left(key, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
     """Answers a question in single precision, as if the features of the pair had been written down."""
     bits[0] = key if key >= 0 else key ^ SIGN
@@ -19,7 +51,7 @@ def _goes_left(key, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
     return np.float32(difference * difference) <= threshold
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _last(yes, far, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
     """The last number, from one that goes left to the far end, that goes left as well."""
     if _goes_left(far, a, threshold, is_product, bits):
@@ -35,7 +67,7 @@ def _last(yes, far, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
     return np.int32(yes)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def intervals(query, feature, threshold, left):  # noqa: ANN001, ANN201
     """The items' numbers, ordered, with which a pair goes to the left: first and last, (n,) int32; first > last: none.
 
@@ -61,7 +93,7 @@ def intervals(query, feature, threshold, left):  # noqa: ANN001, ANN201
     return first, last
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def walk(table, roots, column, first, last, left, right, value, scores):  # noqa: ANN001, ANN201
     """Walks all trees. Items that reach a node lie side by side, and are parted in place.
 
@@ -116,7 +148,7 @@ def walk(table, roots, column, first, last, left, right, value, scores):  # noqa
         scores[i] = sums[i]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def follow(query, items, roots, feature, threshold, left, right, value, scores):  # noqa: ANN001, ANN201
     """Follows each item through each tree: items (g, d) float32, scores (g,) float32 to be filled."""
     d = len(query)

@@ -19,12 +19,16 @@ from tests.conftest import ROOT
 def _environment():
     """What tests change comes back."""
     before = dict(os.environ)
+    for done_once in (starting.clean_environment, starting.drop_settings_of_gradio):
+        done_once.cache_clear()
     for name in before:
         if name.startswith("GRADIO_") or name.lower().endswith("_proxy"):
             del os.environ[name]
     yield
     os.environ.clear()
     os.environ.update(before)
+    for done_once in (starting.clean_environment, starting.drop_settings_of_gradio):
+        done_once.cache_clear()
 
 
 # --- commands ---
@@ -135,11 +139,12 @@ with leaving_on_interrupt(lambda status: shutil.rmtree({str(tmp_path)!r})):
 
 def test_variables_of_gradio_that_the_app_sets_itself_are_not_used():
     os.environ.update(GRADIO_SHARE="True", GRADIO_ALLOWED_PATHS="/", GRADIO_NUM_PORTS="abc", GRADIO_SERVER_PORT="8000")
-    assert starting.clean_environment() == [
+    notes = tuple(
         f"GRADIO_{name} is not used: the app sets this itself" for name in ("ALLOWED_PATHS", "NUM_PORTS", "SHARE")
-    ]
+    )
+    assert starting.drop_settings_of_gradio() == notes
     assert [name for name in os.environ if name.startswith("GRADIO_")] == ["GRADIO_SERVER_PORT"]
-    assert starting.clean_environment() == []
+    assert starting.drop_settings_of_gradio() == notes  # for whoever asks later
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "all_proxy"])
@@ -158,7 +163,7 @@ def test_variables_of_gradio_that_the_app_sets_itself_are_not_used():
 def test_proxies_that_would_stop_the_start_are_not_used(name, value, why):
     os.environ[name] = value
     notes = starting.clean_environment()
-    assert notes == ([f"{name} is not used: {why}"] if why else [])
+    assert notes == ((f"{name} is not used: {why}",) if why else ())
     assert "secret" not in "".join(notes)
     assert (name in os.environ) == (not why)
 
@@ -174,7 +179,7 @@ def test_who_has_no_home_gets_one(monkeypatch, tmp_path):
     del os.environ["HOME"]
     os.environ["CBIR_CACHE"] = str(tmp_path / "cache")
     monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
-    assert starting.clean_environment() == [f"there is no home folder: {tmp_path}/cache is taken"]
+    assert starting.clean_environment() == (f"there is no home folder: {tmp_path}/cache is taken",)
     assert os.environ["HOME"] == str(tmp_path / "cache")
 
 

@@ -1,7 +1,10 @@
 """Walking forests by intervals gives the scores of the features written down."""
 
+import errno
+
 import numpy as np
 import pytest
+from numba.core import caching, config
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
@@ -72,3 +75,29 @@ def test_scores_do_not_depend_on_blocks_or_on_other_items(case, monkeypatch):
 def test_order_is_kept():
     numbers = np.array([-np.inf, -3.5, -1e-40, -0.0, 0.0, 1e-40, 2, np.inf], np.float32)
     assert (np.diff(ordered(numbers).astype(np.int64)) > 0).all()
+
+
+def test_compiled_code_is_made_again_where_what_is_kept_cannot_be_used(tmp_path, monkeypatch):
+    from cbir.similarity.walk import compiled
+
+    def add(a, b):
+        return a + b
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    assert compiled(add)(1, 2) == 3
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*.nb?")}
+    assert len(kept) == 2
+    for damage in (lambda data: b"", lambda data: data[:20], lambda data: data[::-1]):
+        for path, data in kept.items():
+            path.write_bytes(damage(data))
+        assert compiled(add)(1, 2) == 3
+        assert all(path.read_bytes() != damage(data) for path, data in kept.items())  # written again
+    for path in kept:
+        path.unlink()
+    monkeypatch.setattr(caching.IndexDataCacheFile, "save", fail)
+    assert compiled(add)(1, 2) == 3
+    monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", fail)
+    assert compiled(add)(1, 2) == 3
