@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cbir import hub, starting
 from cbir.bundle import Bundle, open_bundle
-from cbir.errors import CbirError, HubUnreachableError
+from cbir.errors import CbirError, HubError, HubUnreachableError
 from cbir.features.backbone import weights_at_hand
 from cbir.files import cache_root, check_writable
 from cbir.search import Retriever
@@ -29,8 +29,9 @@ from PIL import Image
 from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
 from cbir.search import Retriever
-from cbir.ui import build_demo
+from cbir.ui import build_demo, log
 try:
+    log.set_up()
     bundle = open_bundle(sys.argv[1] or None)
     retriever = Retriever(bundle, load_bundle_backbone(bundle, sys.argv[2] or None))
     retriever.warm_up()
@@ -162,14 +163,14 @@ def _cache() -> Finding:
 
 
 def _hub() -> Finding:
-    from huggingface_hub import get_token
-
-    token = "with a token" if get_token() else "without a token"
     try:
+        token = "with a token" if hub.saved_token() else "without a token"
         hub.check_reachable()
     except HubUnreachableError as error:
         advice = "cached bundles and the embedded default work; to download or publish, check network and HF_ENDPOINT"
         return Finding("Hub", WARNING, str(error), advice)
+    except HubError as error:
+        return Finding("Hub", WARNING, str(error), "until then, nothing is downloaded or published")
     return Finding("Hub", OK, f"{hub.endpoint()} answers; {token}")
 
 
@@ -209,8 +210,8 @@ def _start(bundle: Bundle, source: str | None, weights: Path | None) -> list[Fin
         advice = "give the machine or the container more memory, or take a bundle of a smaller backbone"
         return [Finding("memory", PROBLEM, f"{memory}: starting the app was killed (signal {-status})", advice)]
     if status:
-        advice = "give the right file with --weights, or take another bundle"
-        return [Finding("weights", PROBLEM, output, advice), Finding("memory", OK, memory)]
+        advice = "the app ends with this line: mend it, give other weights with --weights, or take another bundle"
+        return [Finding("start", PROBLEM, output, advice), Finding("memory", OK, memory)]
     taken = int(output) / 1e9
     detail = f"{memory}; the app takes {taken:.1f} GB to start and search with a photo"
     is_enough = taken < MEMORY_TO_SPARE * _memory()

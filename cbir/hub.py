@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from cbir.errors import HubError, HubUnreachableError
+from cbir.files import reason
 
 TIMEOUT = 5.0  # seconds to wait for the Hub's first answer
 T = TypeVar("T")
@@ -34,14 +35,36 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
+def saved_token() -> str | None:
+    """The token that the Hub is asked with; None where nobody logged in.
+
+    Raises:
+        HubError: it is kept in a file that cannot be read, or is none.
+    """
+    from huggingface_hub import constants, get_token
+
+    try:
+        token = get_token()
+    except OSError as error:
+        raise HubError(
+            f"cannot read the token in {constants.HF_TOKEN_PATH} ({reason(error)}): set HF_HOME to a folder of yours, "
+            "or HF_TOKEN_PATH to a file"
+        ) from None
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise HubError("expected a token of letters, digits and _ (HF_TOKEN, or `hf auth login`): copy it again")
+    return token
+
+
 def check_reachable() -> None:
     """Asks the Hub one short question.
 
     Raises:
         HubUnreachableError: it did not answer within `TIMEOUT` seconds.
+        HubError: the token cannot be read.
     """
     from huggingface_hub.utils import get_session
 
+    saved_token()
     try:
         get_session().head(endpoint(), timeout=TIMEOUT)
     except Exception as error:  # whatever HTTP library the client happens to use

@@ -94,8 +94,13 @@ def read_table(data: bytes, suffix: str) -> Table:
 
 
 def _decoded(data: bytes) -> str:
-    """UTF-8, UTF-16 with its mark, or what spreadsheets on Windows save."""
-    encodings = ["utf-16"] if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ["utf-8-sig", "cp1252"]
+    """UTF-8, UTF-16, or what spreadsheets on Windows save."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ["utf-16"]
+    elif 0 in data[:2]:  # no mark, but half of each letter
+        encodings = ["utf-16-be" if data[0] == 0 else "utf-16-le"]
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
     for encoding in encodings:
         try:
             return data.decode(encoding)
@@ -143,7 +148,14 @@ def _json_lines(text: str) -> tuple[list[str], Iterable[tuple[int, list[str]]]]:
             raise DataError(f"but its line {number} is no JSON object: save it as labels.csv")
         objects.append((number, value))
         header |= dict.fromkeys(value)
-    return list(header), [(n, ["" if v.get(k) is None else str(v[k]) for k in header]) for n, v in objects]
+    return list(header), [(n, [_cell(v.get(k)) for k in header]) for n, v in objects]
+
+
+def _cell(value: object) -> str:
+    """A value of JSON as a table has it; of a list of one, that one."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return "" if value is None else str(value)
 
 
 def _known_names() -> set[str]:
@@ -159,6 +171,9 @@ def _columns(header: Sequence[str]) -> dict[str, int] | None:
     plain = [_plain(name) for name in header]
     file = next((name for name in _FILE if name in plain), None)
     labels = label_columns(header)
+    if len(labels) < len(LABELS):  # a class may name what has no column of its own
+        classes = [place for place, name in enumerate(plain) if name in _CLASS]
+        labels = {**({"class": classes[0]} if classes else {}), **labels}
     return {"file": plain.index(file), **labels} if file is not None and labels else None
 
 
@@ -186,18 +201,21 @@ def _plain(name: str) -> str:
 
 def _labels(cells: Sequence[str], columns: Mapping[str, int], strange: dict[str, int]) -> dict[str, str]:
     labels = dict.fromkeys(LABELS, "")
-    if "class" in columns:
-        text = word(cells[columns["class"]])
-        if text in _UNKNOWN:
-            return labels
+
+    def tell(text: str) -> None:
+        shown = text if len(text) <= MAX_LABEL else f"{text[:MAX_LABEL]}..."
+        strange[shown] = strange.get(shown, 0) + 1
+
+    if "class" in columns and (text := word(cells[columns["class"]])) not in _UNKNOWN:
         named = read_class(text)
         if named is None or named.doubt or named.is_neutral:
-            strange[text[:MAX_LABEL]] = strange.get(text[:MAX_LABEL], 0) + 1
-        return labels if named is None else {"type": named.type, "color": named.color}
+            tell(text)
+        if named is not None:
+            labels |= {"type": named.type, "color": named.color}
     for label in LABELS:
         text = word(cells[columns[label]]) if label in columns else ""
-        if len(text) > MAX_LABEL:
-            strange[f"{text[:MAX_LABEL]}..."] = strange.get(f"{text[:MAX_LABEL]}...", 0) + 1
+        if len(text) > MAX_LABEL or not text.isprintable() or text.startswith(("[", "{")):
+            tell(text)
         elif text not in _UNKNOWN:
             labels[label] = canonical(label, text)
     return labels

@@ -66,6 +66,7 @@ _SYSTEM_FOLDERS = frozenset(
         *("__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "ipod photo cache"),
         *("system volume information", "recycler", "recycled", "recycle bin", "config.msi", "windowsimagebackup"),
         *("lost+found", "lost.dir", "#recycle", "#snapshot", "#archive", "trashbox", "dfsrprivate", "rubbish"),
+        *("_gsdata_", "~snapshot"),
     ]
 )
 _SYSTEM_FILES = frozenset(

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from cbir.errors import CbirError
-from cbir.files import cache_root
+from cbir.files import cache_root, reason
 
 FIRST_PORT, N_PORTS = 7860, 100  # where no port is asked for, the first free one of these
 # Of Gradio's variables, those that are kept. Others share the app with the world, open folders, or stop the start.
@@ -24,6 +25,12 @@ _GRADIO = frozenset(
     ["GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_TEMP_DIR", "GRADIO_ROOT_PATH", "GRADIO_ANALYTICS_ENABLED"]
 )
 _PROXIES = frozenset(["http_proxy", "https_proxy", "all_proxy"])
+# Variables that have to be whole numbers, or numbers, or libraries fail: the Hub's client, the server, progress bars.
+_NUMBERS = {
+    r"[1-9]\d{0,5}": frozenset(["HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "WEB_CONCURRENCY"]),
+    r"\d{1,6}(\.\d*)?": frozenset(f"TQDM_{name}" for name in ("MININTERVAL", "MAXINTERVAL", "SMOOTHING", "DELAY")),
+    r"-?\d{1,6}": frozenset(f"TQDM_{name}" for name in ("MINITERS", "NCOLS", "NROWS", "POSITION", "INITIAL")),
+}
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -45,16 +52,29 @@ def run_main(
         for note in clean_environment():
             print(note, file=sys.stderr)
         status = main(argv)
-        sys.stdout.flush()
     except CbirError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2  # as argparse does
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT  # as shells do
-    except BrokenPipeError:  # whoever reads the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 128 + signal.SIGPIPE
+    except OSError as error:
+        status = _status_of(error)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        status = status or _status_of(error)
     leave(status)
+
+
+def _status_of(error: OSError) -> int:
+    """Tells of a disk that is full; what is not the user's to mend is raised."""
+    if isinstance(error, BrokenPipeError):  # whoever reads the output has seen enough
+        return 128 + signal.SIGPIPE
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    print(f"error: cannot write {error.filename or 'the output'} ({reason(error)}): free space", file=sys.stderr)
+    return 2
 
 
 def prepare_output() -> None:
@@ -118,7 +138,7 @@ def end_on_interrupt() -> None:
 
 @functools.cache
 def clean_environment() -> tuple[str, ...]:
-    """Takes proxies out of the environment that nothing could be asked through; gives a home to a user without one.
+    """Takes out of the environment what libraries fail at, e.g. proxies of no known kind; gives a home where none is.
 
     Comes before libraries are imported that look at these; done once, and told again whenever it is called.
 
@@ -126,8 +146,10 @@ def clean_environment() -> tuple[str, ...]:
         What was changed, and why: a line each, without what a secret may be in.
 
     Raises:
-        CbirError: there is no home, nor a place for one.
+        CbirError: there is no home, nor a place for one; or HF_ENDPOINT is no address.
     """
+    if (hub := os.environ.get("HF_ENDPOINT")) and not _is_address(hub):
+        raise CbirError(f"expected an address such as https://huggingface.co in HF_ENDPOINT, got {hub[:80]!r}")
     notes = []
     try:
         Path.home()
@@ -138,7 +160,42 @@ def clean_environment() -> tuple[str, ...]:
         if name.lower() in _PROXIES and (why := _why_no_proxy(os.environ[name])):
             del os.environ[name]
             notes.append(f"{name} is not used: {why}")
+    for pattern, names in _NUMBERS.items():
+        for name in sorted(names & os.environ.keys()):
+            if os.environ[name] and not re.fullmatch(pattern, os.environ[name], re.ASCII):
+                del os.environ[name]
+                notes.append(f"{name} is not used: it is no number that it can be")
+    for name, why_not in (("SSL_CERT_FILE", _why_no_certificates), ("SSLKEYLOGFILE", _why_no_log)):
+        if (path := os.environ.get(name)) and (why := why_not(path)):
+            del os.environ[name]
+            notes.append(f"{name} is not used: {why}")
     return tuple(notes)
+
+
+def _why_no_certificates(path: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return "there are no certificates in it"
+    except OSError as error:
+        return f"no certificates can be read from it ({reason(error)})"
+    return ""
+
+
+def _why_no_log(path: str) -> str:
+    try:
+        Path(path).open("ab").close()
+    except OSError as error:
+        return f"it cannot be written to ({reason(error)})"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 @functools.cache
@@ -214,9 +271,9 @@ def _resolved(host: str) -> tuple[int, str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no name"
+        why = error.strerror if isinstance(error, OSError) else "it is no name"
         raise CbirError(
-            f"there is no host {host[:80]!r} ({reason}): give 127.0.0.1 for this machine only, 0.0.0.0 for all that "
+            f"there is no host {host[:80]!r} ({why}): give 127.0.0.1 for this machine only, 0.0.0.0 for all that "
             "reach it"
         ) from None
     family, _, _, _, place = found[0]
@@ -243,3 +300,5 @@ def _why_not(family: int, place: str, port: int) -> str:
 
 if sys.argv[:1] == ["-m"]:  # what Python calls a command while it looks for `python -m cbir` or `python -m train.run`
     end_on_interrupt()
+    with contextlib.suppress(CbirError):  # told by `run_main`
+        clean_environment()

@@ -70,8 +70,8 @@ def test_a_bundle_of_other_weights_is_a_problem(hub_server, toy_bundle, tmp_path
     folder = save_bundle(made_by(toy_bundle, name="efficientnet-lite0", fingerprint="0" * 64), tmp_path / "b")
     findings = {finding.what: finding for finding in doctor.examine(str(folder))}
     assert findings["bundle"].state == doctor.OK
-    assert findings["weights"].state == doctor.PROBLEM
-    assert "with other weights or preprocessing" in findings["weights"].detail
+    assert findings["start"].state == doctor.PROBLEM
+    assert "with other weights or preprocessing" in findings["start"].detail
 
 
 def test_weights_that_are_not_here_are_announced_not_downloaded(hub_server, toy_bundle, tmp_path):

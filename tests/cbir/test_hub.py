@@ -145,3 +145,19 @@ def cut(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+
+
+@pytest.mark.parametrize("token", ["hf_\u00e9", "hf one two"])
+def test_a_token_that_is_none_is_one_clear_line(monkeypatch, token):
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(HubError, match="expected a token of letters, digits and _") as caught:
+        hub.check_reachable()
+    assert token not in str(caught.value)
+
+
+def test_a_token_in_a_file_that_cannot_be_read_is_one_clear_line(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "file" / "token"))
+    with pytest.raises(HubError, match=r"cannot read the token in .*: set HF_HOME"):
+        hub.check_reachable()

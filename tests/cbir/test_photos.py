@@ -1,5 +1,6 @@
 """Photos in folders and zips become records, with the labels of their folders or of a csv."""
 
+import json
 import os
 import stat
 import sys
@@ -355,6 +356,10 @@ def test_labels_are_counted_with_unknown_ones():
         "arquivo,cor,tipo\na.png,red,dress\n",
         "image,label\na.png,red_dress\n",
         "file_name,color,type\na.png,red,dress\n".encode("utf-16"),
+        "file_name,color,type\na.png,red,dress\n".encode("utf-16-le"),
+        "file_name,color,type\na.png,red,dress\n".encode("utf-16-be"),
+        "image,label,color\na.png,dress,red\n",
+        "image,category,type\na.png,red,dress\n",
         "file_name,color,type\na.png,red,dress\nfarbe\xdf.png,,\n".encode("cp1252"),
     ],
 )
@@ -406,6 +411,17 @@ def test_a_class_column_of_other_names_is_told_of(tmp_path):
     assert rows(listing) == [("a.png", "red", "dress"), ("b.png", "", ""), ("c.png", "", "dress")]
     strange = listing.remarks["rows of a table with labels that were not understood"]
     assert strange == Remark(2, ("black white dress (1)", "thing 3 (1)"))
+
+
+def test_labels_that_are_no_words_are_told_of(tmp_path):
+    lines = (
+        {"file_name": "a.png", "color": ["red"], "type": {"name": "dress"}},
+        {"file_name": "b.png", "color": ["red", "blue"], "type": "dr\0ess"},
+    )
+    files = {"a.png": photo(), "b.png": photo(), "metadata.jsonl": "\n".join(map(json.dumps, lines))}
+    listing = list_photos(as_folder(tmp_path, files))
+    assert rows(listing) == [("a.png", "red", ""), ("b.png", "", "")]
+    assert listing.remarks["rows of a table with labels that were not understood"].count == 3
 
 
 def test_labels_of_a_table_come_before_those_of_folders(tmp_path):

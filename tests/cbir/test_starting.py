@@ -98,6 +98,18 @@ def test_output_may_be_shut_or_end_early():
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is made by Linux")
+def test_output_to_a_full_disk_is_one_line():
+    code = "from cbir.starting import run_main; run_main(lambda argv: print('x') or 0)"
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -c "{code}" > /dev/full'], cwd=ROOT, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"error: cannot write the output (No space left on device): free space\n",
+    )
+
+
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is told by Linux")
 @pytest.mark.parametrize(
     "command", [["-m", "cbir", "doctor"], ["-m", "train.run", "--data", "x", "--out", "y"], ["app.py"]]
@@ -166,6 +178,35 @@ def test_proxies_that_would_stop_the_start_are_not_used(name, value, why):
     assert notes == ((f"{name} is not used: {why}",) if why else ())
     assert "secret" not in "".join(notes)
     assert (name in os.environ) == (not why)
+
+
+def test_settings_that_libraries_fail_at_are_not_used():
+    wrong = {"HF_HUB_ETAG_TIMEOUT": "soon", "TQDM_MININTERVAL": "abc", "TQDM_NCOLS": "1.5", "WEB_CONCURRENCY": "-1"}
+    right = {"HF_HUB_DOWNLOAD_TIMEOUT": "20", "TQDM_MAXINTERVAL": "0.5", "TQDM_POSITION": "-1"}
+    os.environ.update(wrong | right)
+    notes = starting.clean_environment()
+    assert sorted(notes) == [f"{name} is not used: it is no number that it can be" for name in sorted(wrong)]
+    assert not wrong.keys() & os.environ.keys()
+    assert right.items() <= os.environ.items()
+
+
+def test_certificates_that_are_not_there_are_not_used(tmp_path):
+    os.environ.update(SSL_CERT_FILE=str(tmp_path / "gone.pem"), SSLKEYLOGFILE=str(tmp_path / "gone" / "keys"))
+    assert starting.clean_environment() == (
+        "SSL_CERT_FILE is not used: no certificates can be read from it (No such file or directory)",
+        "SSLKEYLOGFILE is not used: it cannot be written to (No such file or directory)",
+    )
+    (tmp_path / "gone.pem").write_text("not a certificate")
+    starting.clean_environment.cache_clear()
+    os.environ["SSL_CERT_FILE"] = str(tmp_path / "gone.pem")
+    assert len(starting.clean_environment()) == 1
+
+
+@pytest.mark.parametrize("address", ["foo", "http://[x", "ftp://hub.example", "https://"])
+def test_a_hub_without_an_address_is_one_line(address):
+    os.environ["HF_ENDPOINT"] = address
+    with pytest.raises(CbirError, match="in HF_ENDPOINT, got"):
+        starting.clean_environment()
 
 
 def test_the_app_reaches_itself_without_a_proxy():

@@ -102,12 +102,12 @@ def check_access(repo: str) -> None:
         HubError: the name is not `user/repo`, or there is no token that may write there.
         HubUnreachableError: the Hub does not answer.
     """
-    from huggingface_hub import HfApi, get_token
+    from huggingface_hub import HfApi
 
     name = hub.parse_repo(repo)
     if name is None or name[1]:
         raise HubError(f"expected a repository as user/repo, got {repo!r}")
-    if not get_token():
+    if not hub.saved_token():
         raise HubError("publishing needs a token with write access: log in with `hf auth login`, or set HF_TOKEN")
     hub.check_reachable()
     who = hub.translate_errors(lambda: HfApi(endpoint=hub.endpoint()).whoami(), repo)
