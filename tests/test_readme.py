@@ -147,7 +147,7 @@ def test_the_settings_are_those_that_the_code_reads():
     _, listed = settings()
     read = variables_read([ROOT / "app.py", *(ROOT / "cbir").rglob("*.py"), *(ROOT / "train").rglob("*.py")])
     assert read - listed == {"HOME", "RAY_ADDRESS", "SPACES_ZERO_GPU"} & read  # the system's, docs/scale.md, the Hub's
-    by_libraries = {"GRADIO_ROOT_PATH", "HF_TOKEN", "HF_HOME", "HF_ENDPOINT"}
+    by_libraries = {"GRADIO_ROOT_PATH", "HF_TOKEN", "HF_HOME"}
     assert listed - read == by_libraries
     told_nobody = {"GRADIO_ANALYTICS_ENABLED"}
     assert {name for name in listed if name.startswith("GRADIO_")} == set(_GRADIO) - told_nobody
