@@ -97,6 +97,7 @@
     const fold = (button, part) => {
         const isOpen = find(part).classList.toggle("open");
         find(button).setAttribute("aria-expanded", isOpen);
+        rove();
         return isOpen;
     };
     const show_seed = () => fold("#show-seed", "#seed") && find("#seed input").focus();
@@ -170,6 +171,10 @@
         for (const [groups, selector] of Object.entries(GROUPS))
             for (const group of all(groups)) {
                 const ones = members(group, selector);
+                if (group.id === "method" && !group.classList.contains("open")) { // "All methods" leads to it
+                    for (const one of ones) one.tabIndex = -1;
+                    continue;
+                }
                 const stop = ones.find(isChosen) ?? ones.find((one) => one === document.activeElement) ?? ones[0];
                 for (const one of ones) one.tabIndex = one === stop ? 0 : -1;
             }

@@ -268,12 +268,14 @@ def details(
     facts = [words("guessed", guesses=", ".join(map(words.guess, guesses.values())))] if guesses else []
     evidence, maps, heat_facts = [], [], []
     if found is not None:
-        facts.append(words("likeness", value=words.decimal(found.likeness, 2)) + ".")
+        if found.probability is not None:
+            facts.append(words("agree", share=words.percent(found.probability)))
+        facts.append(words("likeness", share=words.percent(found.likeness)))
         evidence = [(words.because(label, e), f"{100 * e.agreement:.0f}") for label, e in found.evidence.items()]
         if found.query_map and found.item_map:
             pictures = (("query", "heat_query", found.query_map), ("item", "heat_item", found.item_map))
             maps = [(name, f"{words('heat_map')}: {words(of)}", data_uri(overlay(heat))) for name, of, heat in pictures]
-            color = words.decimal(found.query_map.color, 2)
+            color = words.percent(found.query_map.color)
             exact = words("heat_facts", color=color) if found.is_exact else words("heat_roughly")
             heat_facts = [exact, words("heat_thumbnail")]
     shown = {"evidence": evidence, "maps": maps, "facts": facts, "heat_facts": heat_facts}

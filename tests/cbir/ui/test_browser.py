@@ -123,8 +123,10 @@ def test_all_methods_answer_side_by_side(visit, retriever):
     expect(page).not_to_have_url(re.compile(re.escape(SHIRT)))
 
 
-def test_everything_works_by_keyboard(visit):
-    page = visit()
+@pytest.mark.parametrize("address", ["", f"?id={SHIRT}"])
+def test_at_most_15_stops_stand_before_the_results(visit, address):
+    page = visit(address)
+    expect(tiles(page)).to_have_count(12 if address else 24)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to results")).to_be_focused()
     stops = 1
@@ -133,6 +135,10 @@ def test_everything_works_by_keyboard(visit):
         stops += 1
         assert stops < 50
     assert stops - 1 <= 15
+
+
+def test_everything_works_by_keyboard(visit):
+    page = visit()
     page.get_by_role("link", name="Skip to results").focus()
     page.keyboard.press("Enter")
     expect(tiles(page).first).to_be_focused()
@@ -307,12 +313,23 @@ def test_what_a_method_has_no_use_for_is_disabled(visit):
     expect(page.locator("#weight input[type=range]")).to_be_enabled()
 
 
-def test_it_fits_small_windows(visit, photo):
-    page = visit(f"?id={SHIRT}", **PHONE | {"viewport": {"width": 320, "height": 640}})
+@pytest.mark.parametrize(
+    "window",
+    [
+        PHONE | {"viewport": {"width": 320, "height": 640}},
+        {"viewport": {"width": 720, "height": 450}, "reduced_motion": "reduce"},  # 1440 x 900 at 200 %
+    ],
+    ids=["phone", "zoomed"],
+)
+def test_it_fits_small_windows(visit, window):
+    page = visit(f"?id={SHIRT}", **window)
     expect(title(page)).to_contain_text("The 12 closest")
     for tab in page.get_by_role("tab").all():
         tab.click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320, tab.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= window["viewport"]["width"], tab.inner_text()
+    if "reduced_motion" in window:
+        moves = "(one) => ['transitionDuration', 'animationDuration'].map((what) => getComputedStyle(one)[what])"
+        assert tiles(page).first.evaluate(moves) == ["0s", "0s"]
 
 
 def test_it_speaks_portuguese(visit):
@@ -322,6 +339,19 @@ def test_it_speaks_portuguese(visit):
     expect(page.get_by_role("button", name="Foto ao acaso")).to_be_visible()
     expect(page.locator("#match")).to_contain_text("Tipo e cor")
     expect(page.get_by_role("tab", name="Comparar")).to_be_visible()
+
+
+CONTRAST_OF_BORDER = """(one) => {
+    const light = (color) => {
+        const [r, g, b] = color.match(/[\\d.]+/g).map((part) => part / 255)
+            .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const border = getComputedStyle(one), ground = getComputedStyle(document.body).backgroundColor;
+    if (border.borderTopWidth === "0px" || border.borderTopStyle === "none") return 0;
+    const [low, high] = [light(border.borderTopColor), light(ground)].sort((a, b) => a - b);
+    return high / low;
+}"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -335,6 +365,8 @@ def test_axe_finds_no_serious_violation(visit, theme):
     expect(page.locator("#look .explanation")).to_be_visible()
     found["results"] = serious(page)
     page.keyboard.press("Escape")
+    for part in ("#photo", "#types label", "#match label", "#random button", "#words textarea, #words input", ".chip"):
+        assert page.locator(part).first.evaluate(CONTRAST_OF_BORDER) >= 3, part
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
         found[tab.inner_text()] = serious(page)
