@@ -359,7 +359,7 @@ def _baselines_table(report: Report, found: Baselines) -> Table:
     ways = list(found.n_evaluated)
     names = {method.title: name for name, method in report.methods.items()}
     return Table(
-        Text("table.naive", "How published figures of .72 can come about"),
+        Text("table.naive", "What does the way of evaluating change?"),
         (Text("table.naive.how", how), found.note),
         (
             Heading(Text("table.model", "Model")),
