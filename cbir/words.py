@@ -19,6 +19,7 @@ from PIL import ImageColor
 from cbir.errors import CbirError
 from cbir.features.color_descriptor import rgb_to_lab
 
+MAX_COLORS = 8  # that one search looks for; each goes over the whole gallery
 MAX_TOKENS = 3  # in a name, e.g. "cor de rosa"
 STEP = 18.0  # of L* that "light" and "dark" make
 LIGHT, LIGHTEST = 65.0, 82.0  # between these is the L* of what is light: lighter still is nearly white
@@ -90,7 +91,8 @@ def read_words(text: str, types: Collection[str]) -> Wanted:
         types: that the bundle knows.
 
     Raises:
-        CbirError: a word is no name of a type or a color, or of a type that the bundle does not know.
+        CbirError: a word is no name of a type or a color, or of a type that the bundle does not know; or there are more
+            than `MAX_COLORS` colors.
     """
     found = [word for word in _named(_tokens(text), types) if word.kind != "ignored"]
     if text.strip() and not found:
@@ -103,6 +105,8 @@ def read_words(text: str, types: Collection[str]) -> Wanted:
             found[beside] = replace(found[beside], value=word.value(found[beside].value))
     types_named = dict.fromkeys(word.value for word in found if word.kind == "type")
     colors = {word.value.name: word.value for word in found if word.kind == "color"}
+    if len(colors) > MAX_COLORS:
+        raise CbirError("expected at most {limit} colors, got {n}: leave some out", limit=MAX_COLORS, n=len(colors))
     return Wanted(tuple(types_named), tuple(colors.values()))
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.bombs [--write]
 
-loads each in a process of limited memory, and prints what came of them; --write puts the table into
-docs/reliability.md.
+loads each in a process of limited memory, and prints what came of them, and the most memory and seconds of the
+processor that one took; --write puts the table into docs/reliability.md.
 """
 
 import argparse
@@ -324,7 +324,7 @@ def table() -> str:
             most = f"{max(one['mb'] for one in done):,} MB", f"{max(one['seconds'] for one in done):.2f} s"
             counts = [len(done), n_read, len(done) - n_read]
             rows.append([name, *map(str, counts), f"{largest:,.0f} kB", *most])
-    return markdown_table(["files", "tried", "read", "refused", "largest file", "most memory", "longest"], rows)
+    return markdown_table(["files", "tried", "read", "refused", "largest file", "most memory", "most time"], rows)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cbir import images
+from cbir import images, words
 from cbir.ui import fetch, limits
 from tests.conftest import ROOT
 
@@ -23,6 +23,8 @@ ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", TEXT, re.MULTILINE))
         ("photos, ids", [f"{limits.MAX_PHOTOS} each"]),
         ("results", [f"{limits.MAX_K:,}"]),
         ("texts, lists of names", [f"{limits.MAX_TEXT:,} characters", f"{limits.MAX_NAMES} names"]),
+        ("colors in words", [str(words.MAX_COLORS)]),
+        ("JSON of agents", [f"{limits.MAX_DEPTH} levels", f"{limits.MAX_BRACKETS:,} lists"]),
         ("JSON, JSON with a photo", [f"{limits.MAX_BODY // KB} kB", f"{limits.MAX_BODY_WITH_PHOTO // MB} MB"]),
         ("one upload, one request with several", [f"{limits.MAX_UPLOAD // MB} MB", f"{limits.MAX_UPLOADS // MB} MB"]),
         ("address", [f"{limits.MAX_URL:,} characters"]),

@@ -24,7 +24,7 @@ from cbir.ui.api import ENDPOINTS
 from cbir.ui.calls import Calls
 from cbir.ui.gate import Gate
 from cbir.ui.handlers import LIMITED, Handlers
-from cbir.ui.limits import CALLS, MAX_UPLOAD
+from cbir.ui.limits import CALLS, FILES, MAX_UPLOAD
 from cbir.ui.page import Page
 from cbir.ui.preload import Head, preloads
 from cbir.ui.reader import FairReader
@@ -267,6 +267,7 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
     """
     threadpool_limits(1, user_api="blas")  # of numpy, where a search is small: threads would wait for each other
     sys.setswitchinterval(0.0005)  # seconds: who answers requests is not kept waiting by those who compute
+    open_many_files()
     gc.freeze()  # what is there now stays: looking through it for rubbish takes long
     links = preloads(block["type"] for block in demo.config["components"])
     middleware = [
@@ -297,6 +298,19 @@ def launch(demo: Page, **options: Any) -> tuple[App, str, str]:  # noqa: ANN401 
         app_kwargs=app_kwargs,
         **options,
     )
+
+
+def open_many_files() -> None:
+    """Lets this process have as many connections as `cbir.ui.limits` allows: where a system gives 1,024 by default and
+    more to who asks, as Linux and macOS do."""
+    if find_spec("resource") is None:
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _page_js() -> str:

@@ -42,6 +42,7 @@ REQUESTS_AT_ONCE = 32  # that are being answered, streams not counted
 WAITING_PER_CLIENT = 256  # requests that wait for that
 UPLOADS_AT_ONCE, UPLOADS_PER_CLIENT = 32, 4  # that are arriving
 STREAMS, STREAMS_PER_CLIENT = 2000, 256  # that are open
+FILES = 8192  # and connections that the process may have open, where the system lets it
 REFUSED_AFTER = 0.5  # seconds, so that whoever asks again and again asks less often
 
 # Files of uploads.

@@ -74,3 +74,10 @@ def test_a_color_has_a_name_too():
 def test_what_is_not_one_color_is_refused(text):
     with pytest.raises(CbirError, match="expected one color"):
         read_color(text)
+
+
+def test_no_search_looks_for_hundreds_of_colors():
+    assert len(read_words("#001 #002 #003 #004 #005 #006 #007 #008 #008", []).colors) == 8
+    text = " ".join(f"#{n:03x}" for n in range(400))
+    with pytest.raises(CbirError, match="expected at most 8 colors, got 400"):
+        read_words(text, [])

@@ -12,6 +12,7 @@ import pytest
 
 from cbir.ui import limits
 from cbir.ui.gate import Gate
+from cbir.ui.layout import open_many_files
 from cbir.ui.uploads import Uploads
 from tests.cbir.ui.test_calls import called
 from tests.conftest import png, toy_photo
@@ -244,3 +245,11 @@ def test_gradio_forgets_whose_progress_was_asked_for(url, monkeypatch):
     ours = [name for name in file_upload_statuses._statuses if name.startswith("id")]
     assert ours == ["id7", "id8", "id9"]
     assert httpx.post(f"{url}gradio_api/upload?upload_id={'x' * 200}", files=files).status_code == 400
+
+
+def test_there_may_be_as_many_connections_as_streams():
+    resource = pytest.importorskip("resource")
+    open_many_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft >= min(hard, limits.FILES) or soft == resource.RLIM_INFINITY
+    assert limits.FILES > 2 * limits.STREAMS
