@@ -39,7 +39,14 @@ ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", TEXT, re.MULTILINE))
         ),
         ("streams", [f"{limits.STREAMS:,}"]),
         ("answers that nobody fetches", [f"{limits.UNASKED_KEPT:.0f} s", f"{limits.LEFT_KEPT:.0f} s"]),
-        ("uploads", [f"{limits.UPLOADS_TOTAL // GB} GB", f"{limits.UPLOADS_NUMBER:,} files"]),
+        (
+            "uploads",
+            [
+                f"{limits.UPLOADS_TOTAL // GB} GB",
+                f"{limits.UPLOADS_NUMBER:,} files",
+                f"{limits.NAMES_PER_UPLOAD} names",
+            ],
+        ),
     ],
 )
 def test_stated_limits_are_those_of_the_code(row, values):

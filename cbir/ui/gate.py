@@ -162,6 +162,10 @@ class Gate:
             try:
                 with contextlib.suppress(ClientDisconnect):
                     await self._app(scope, _Arriving(scope, receive, limits.MAX_UPLOADS), watched)
+            except TypeError as error:
+                if "GradioUploadFile" in str(error):  # a field of the form that is no file
+                    raise RefusedError(400, "expected files, each with a name") from None
+                raise
             finally:
                 await run_sync(self._uploads.add, client, _paths(bytes(answer)))
 

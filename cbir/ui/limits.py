@@ -48,6 +48,7 @@ REFUSED_AFTER = 0.5  # seconds, so that whoever asks again and again asks less o
 # Files of uploads.
 UPLOADS_TOTAL = 2 * 2**30  # bytes
 UPLOADS_NUMBER = 20_000
+NAMES_PER_UPLOAD = 16  # under which the same content lies
 UPLOADS_TRACKED = 1000  # of which the page may ask how far they are
 UPLOADS_KEPT = 3 * 3600.0  # seconds
 UPLOADS_LOOKED_AT = 60.0  # seconds between two looks

@@ -22,7 +22,7 @@ class _Upload:
 
 
 class Uploads:
-    """Who uploaded what; the oldest of whoever holds most goes first.
+    """Who uploaded what; the oldest of whoever holds most, bytes or files, goes first.
 
     Args:
         folder: where Gradio writes: each upload into a folder of its own, and beside these while it arrives.
@@ -32,6 +32,7 @@ class Uploads:
         self._folder = folder
         self._uploads: OrderedDict[Path, _Upload] = OrderedDict()
         self._held: Counter[str] = Counter()  # bytes
+        self._number: Counter[str] = Counter()  # of folders
         self._lock = threading.Lock()
         self._looked = 0.0
 
@@ -43,12 +44,18 @@ class Uploads:
                     continue
                 self._drop(folder, also_files=False)  # the same content, uploaded again
                 with contextlib.suppress(OSError):
-                    size = sum(file.stat().st_size for file in folder.iterdir())
+                    # The same content under thousands of names would be thousands of files.
+                    named = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+                    for file in named[limits.NAMES_PER_UPLOAD :]:
+                        file.unlink()
+                    size = sum(file.stat().st_size for file in named[: limits.NAMES_PER_UPLOAD])
                     self._uploads[folder] = _Upload(client, size, time.time())
                     self._held[client] += size
-            while self._held.total() > limits.UPLOADS_TOTAL or len(self._uploads) > limits.UPLOADS_NUMBER:
-                heaviest = self._held.most_common(1)[0][0]
-                self._drop(next(folder for folder, upload in self._uploads.items() if upload.client == heaviest))
+                    self._number[client] += 1
+            while self._held.total() > limits.UPLOADS_TOTAL:
+                self._drop_oldest_of(self._held.most_common(1)[0][0])
+            while len(self._uploads) > limits.UPLOADS_NUMBER:
+                self._drop_oldest_of(self._number.most_common(1)[0][0])
             if time.time() - self._looked > limits.UPLOADS_LOOKED_AT:
                 self._looked = time.time()
                 self._look()
@@ -62,11 +69,15 @@ class Uploads:
                 if left not in self._uploads and left.stat().st_mtime < time.time() - 2 * limits.BODY_SECONDS:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
 
+    def _drop_oldest_of(self, client: str) -> None:
+        self._drop(next(folder for folder, upload in self._uploads.items() if upload.client == client))
+
     def _drop(self, folder: Path, also_files: bool = True) -> None:
         upload = self._uploads.pop(folder, None)
         if upload is not None:
             self._held[upload.client] -= upload.size
-            if not self._held[upload.client]:
-                del self._held[upload.client]
+            self._number[upload.client] -= 1
+            if not self._number[upload.client]:
+                del self._held[upload.client], self._number[upload.client]
             if also_files:
                 shutil.rmtree(folder, ignore_errors=True)

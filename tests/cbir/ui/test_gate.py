@@ -81,6 +81,16 @@ def test_an_upload_is_served_so_that_no_browser_runs_it(url):
     assert "x-secret" not in answer.headers
 
 
+@pytest.mark.parametrize("about", ['name="files"', 'name="files"; filename=""', 'name="x"', "x"])
+def test_an_odd_form_gives_one_line(url, about, caplog):
+    body = f"--x\r\nContent-Disposition: form-data; {about}\r\n\r\na\r\n--x--\r\n".encode()
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = httpx.post(url + "gradio_api/upload", content=body, headers=headers)
+    assert answer.status_code in (200, 400)
+    assert "\n" not in answer.text
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
 @pytest.mark.parametrize(
     ("path", "limit"),
     [

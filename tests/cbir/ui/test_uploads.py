@@ -52,6 +52,25 @@ def test_the_number_of_uploads_is_bounded_too(folder, monkeypatch):
     assert there(folder) == ["2", "3"]
 
 
+def test_thousands_of_tiny_uploads_push_out_no_photo_of_others(folder, monkeypatch):
+    monkeypatch.setattr(limits, "UPLOADS_NUMBER", 3)
+    uploads = Uploads(folder)
+    uploads.add("honest", [upload(folder, "photo", 1000)])
+    for n in range(5):
+        uploads.add("greedy", [upload(folder, f"{n}", 1)])
+    assert there(folder) == ["3", "4", "photo"]
+
+
+def test_the_same_content_lies_under_few_names(folder, monkeypatch):
+    monkeypatch.setattr(limits, "NAMES_PER_UPLOAD", 2)
+    uploads = Uploads(folder)
+    for n in range(4):
+        file = Path(upload(folder, "same")).rename(folder / "same" / f"{n}.jpg")
+        os.utime(file, (n, n))
+        uploads.add("a", [str(file)])
+    assert there(folder / "same") == ["2.jpg", "3.jpg"]
+
+
 def test_the_same_content_counts_once_and_for_who_sent_it_last(folder, monkeypatch):
     monkeypatch.setattr(limits, "UPLOADS_TOTAL", 250)
     uploads = Uploads(folder)
