@@ -23,20 +23,29 @@
         return best;
     };
 
+    let isDue = false;
     const draw = () => {
+        if (!isDue) requestAnimationFrame(paint);
+        isDue = true;
+    };
+    const paint = () => {
+        isDue = false;
         if (!area?.isConnected || !area.clientWidth) return;
         const [width, height] = size(), canvas = find("canvas", area), sharp = devicePixelRatio || 1;
         [canvas.width, canvas.height] = [width * sharp, height * sharp];
         const ctx = canvas.getContext("2d"), style = getComputedStyle(area);
         const [edge, ink, accent] = ["--edge", "--ink", "--accent"].map((name) => style.getPropertyValue(name));
+        const paper = style.backgroundColor;
         ctx.scale(sharp, sharp);
         const radius = (width < 500 ? 4.5 : 5.5) * Math.min(view.zoom ** 0.3, 1.8);
         const ring = (place, by, color, thick) => {
             ctx.beginPath();
             ctx.arc(...at(place), radius + by, 0, 7);
-            ctx.lineWidth = thick;
-            ctx.strokeStyle = color;
-            ctx.stroke();
+            for (const [width, tint] of [[thick + 3, paper], [thick, color]]) {
+                ctx.lineWidth = width;
+                ctx.strokeStyle = tint;
+                ctx.stroke();
+            }
         };
         for (const point of data.points) {
             const [x, y] = at(point);
@@ -57,10 +66,10 @@
     };
     // Larger groups first; a name that would lie over another is left out.
     const nameGroups = (width, height) => {
-        const taken = [];
-        all(".name", area).forEach((name, index) => {
-            const {at: place, level} = data.groups[index], [x, y] = at(place);
-            const [half, tall] = [name.offsetWidth / 2 + 3, name.offsetHeight / 2 + 1];
+        const taken = [], names = all(".name", area);
+        const sizes = names.map((name) => [name.offsetWidth / 2 + 3, name.offsetHeight / 2 + 1]);
+        names.forEach((name, index) => {
+            const {at: place, level} = data.groups[index], [x, y] = at(place), [half, tall] = sizes[index];
             const isIn = x > half && y > tall && x < width - half && y < height - tall;
             const isFree = taken.every(([a, b, c, d]) => Math.abs(a - x) > c + half || Math.abs(b - y) > d + tall);
             const isShown = isIn && isFree && (!level || view.zoom >= NAMED_ALL);
