@@ -37,13 +37,13 @@ from tqdm import tqdm
 
 from cbir import hub
 from cbir.columns import BytesColumn
-from cbir.errors import BundleError, HubUnreachableError, Message
+from cbir.errors import BundleError, CbirError, HubUnreachableError, Message
 from cbir.familiarity import Familiarity
 from cbir.features import Features
 from cbir.features.backbone import Backbone, BackboneInfo, load_backbone
 from cbir.features.color_descriptor import COLOR_DIM, COLOR_VERSION
 from cbir.features.color_network import ColorNetwork
-from cbir.files import check_writable, recover, replacing
+from cbir.files import check_writable, reason, recover, replacing
 from cbir.gallery import Gallery
 from cbir.graphs import open_forest
 from cbir.labels import LABELS, TASKS
@@ -290,10 +290,14 @@ def check_out(folder: Path) -> None:
         BundleError: it is something else.
         CbirError: it belongs to another user, or cannot be written.
     """
-    recover(folder)
-    if os.path.lexists(folder) and not _is_replaceable(folder):
-        raise BundleError(f"{folder} exists and is not a bundle: give another folder, or remove it")
     check_writable(folder.parent)
+    try:
+        recover(folder)
+        is_free = not os.path.lexists(folder) or _is_replaceable(folder)
+    except OSError as error:
+        raise CbirError(f"cannot write to {str(folder)[-200:]} ({reason(error)})") from error
+    if not is_free:
+        raise BundleError(f"{folder} exists and is not a bundle: give another folder, or remove it")
 
 
 def _write(bundle: Bundle, folder: Path) -> None:

@@ -116,16 +116,21 @@ def _remove(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Checks that files can be put into a folder, or that it can be created.
+    """Checks that files can be put into a folder, or that it can be created, by trying to.
 
     Raises:
         CbirError: they cannot; the message says why.
     """
-    there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
-    if not there.is_dir():
-        raise CbirError(f"cannot write to {folder}: {there} is not a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise CbirError(f"cannot write to {folder}: {there} belongs to another user or is read-only")
+    there = folder
+    try:
+        there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
+        if not there.is_dir():
+            raise CbirError(f"cannot write to {folder}: {there} is not a folder")
+        for part in folder.absolute().relative_to(there.absolute()).parts:
+            (there / part).is_dir()  # raises where the name is too long
+        Path(tempfile.mkdtemp(prefix=".cbir-", dir=there)).rmdir()
+    except OSError as error:
+        raise CbirError(f"cannot write to {str(folder)[-200:]} ({reason(error)} at {str(there)[-200:]})") from error
 
 
 def reason(error: OSError) -> str:

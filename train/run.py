@@ -9,6 +9,7 @@ continues where it stopped.
 """
 
 import argparse
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from cbir.errors import CbirError
 from cbir.features import Features, extract_learned
 from cbir.features.backbone import BACKBONES, BATCH_SIZE, load_backbone
 from cbir.features.color_network import ColorNetwork
-from cbir.files import cache_root, replacing
+from cbir.files import CacheFolder
 from cbir.gallery import Gallery, report_unreadable
 from cbir.labels import LABELS
 from cbir.photos import Remark, count_labels
@@ -218,19 +219,27 @@ def _tuned_color_network(
     tuned: np.ndarray,
     seed: int,
 ) -> ColorNetwork:
-    """The network that was tuned on the same photos, labels and seed before, from the cache; else one tuned now."""
+    """The network that was tuned on the same photos, labels and seed before, from the cache; else one tuned now.
+
+    In the cache it is named by the hash of its content, too: one that is damaged is not taken.
+    """
     columns = {name: column[tuned] for name, column in labels.items()}
     key = hashlib.sha256(f"{TUNING_VERSION} {seed} {[column.tolist() for column in columns.values()]}".encode())
     for part in (features.embedding, features.color):
         key.update(np.ascontiguousarray(part[tuned]).data)
-    path = cache_root() / "color_networks" / f"{key.hexdigest()}.onnx"
-    if path.is_file():
-        return ColorNetwork(path.read_bytes())
+    folder = CacheFolder("color_networks")
+    for path in folder.files(f"{key.hexdigest()}-*.onnx"):
+        with contextlib.suppress(OSError):
+            graph = path.read_bytes()
+            if path.stem.endswith(hashlib.sha256(graph).hexdigest()):
+                return ColorNetwork(graph)
     images = chain.from_iterable(read_photos(*source) for source in sources)
     network = tune_color_network(compress(images, tuned), columns, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as new:
-        new.write_bytes(network.graph)
+    name = f"{key.hexdigest()}-{hashlib.sha256(network.graph).hexdigest()}.onnx"
+    try:
+        folder.write(name, lambda path: path.write_bytes(network.graph))
+    except CbirError as error:  # the work goes on
+        print(f"the color network is not kept: {error}")
     return network
 
 

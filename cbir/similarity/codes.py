@@ -53,8 +53,11 @@ def kept(made_by: str, embedding: np.ndarray, make: Callable[[], Codes]) -> Code
     folder, name = CacheFolder("codes"), hashlib.sha256(made_by.encode()).hexdigest()[:32]
     found: list[np.ndarray] = []
     if (about := folder.find(f"{name}.json")) is not None:
-        with contextlib.suppress(OSError, ValueError, KeyError):  # damaged: made again
-            for number, digest in enumerate(json.loads(about.read_text(encoding="utf-8"))):
+        with contextlib.suppress(OSError, ValueError):  # damaged: made again
+            listed = json.loads(about.read_text(encoding="utf-8"))
+            if not isinstance(listed, list) or not listed:
+                raise ValueError(f"{about} is damaged")
+            for number, digest in enumerate(listed):
                 if digest is None:
                     found.append(embedding)
                     continue

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cbir.bundle import check_out
 from cbir.errors import CbirError
 from cbir.files import _machine, cache_root, check_writable, recover, replacing
 
@@ -140,6 +141,14 @@ def test_what_cannot_be_written_is_told_before(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CbirError, match="file is not a folder"):
         check_writable(tmp_path / "file" / "new")
+    with pytest.raises(CbirError, match="File name too long"):
+        check_writable(tmp_path / ("x" * 300) / "new")
+    with pytest.raises(CbirError, match="File name too long"):
+        check_out(tmp_path / ("x" * 300))
+    if Path("/proc/self").exists():  # no file system takes files there, even of root
+        with pytest.raises(CbirError, match="cannot write to /proc/new"):
+            check_out(Path("/proc/new/bundle"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Training end to end on generated photos, with a stand-in for the network."""
 
 import dataclasses
+import errno
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from cbir.bundle import COLOR_NETWORK, MANIFEST, load_bundle
 from cbir.errors import BackboneError, BundleError, CbirError, DataError, HubError
+from cbir.features import Features
 from cbir.features.color_network import ColorNetwork
 from cbir.images import load_image
 from cbir.own_photos import index_folder
@@ -141,6 +143,37 @@ def test_a_color_network_learns_from_a_part_of_the_train_photos_alone(backbone, 
     assert again.color_network.fingerprint == bundle.color_network.fingerprint
     # The methods are told which ones it has seen.
     np.testing.assert_array_equal(fitted["tuned"], seen[gallery.splits == "train"])
+
+
+def test_a_color_network_that_was_damaged_is_tuned_again_and_a_full_disk_stops_nothing(
+    recorder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("CBIR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("train.run.read_photos", lambda *source: iter(["a photo", "another"]))
+    features = Features(np.ones((2, 3)), np.ones((2, 4)), np.ones((2, 0)))
+    labels = {"color": np.array(["red", "blue"]), "type": np.array(["dress", "dress"])}
+
+    def tuned():
+        recorder.images = []
+        network = run._tuned_color_network([("data", "gallery")], features, labels, np.array([True, False]), 0)
+        assert network.fingerprint == ColorNetwork(onnx_mean(["n", 3, 8, 8])).fingerprint
+        return recorder.images == ["a photo"]
+
+    assert tuned()
+    assert not tuned()
+    (kept,) = tmp_path.rglob("*.onnx")
+    data = kept.read_bytes()
+    kept.write_bytes(data[:50] + bytes([data[50] ^ 1]) + data[51:])
+    assert tuned()
+    assert not tuned()  # and it is kept again
+    kept.unlink()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("cbir.files.replacing", full)
+    assert tuned()
+    assert "the color network is not kept: cannot write to the cache" in capsys.readouterr().out
 
 
 def test_a_bundle_with_a_color_network_is_stored_and_searched(backbone, recorder, tmp_path, capsys):

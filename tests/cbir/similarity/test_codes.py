@@ -35,3 +35,13 @@ def test_codes_that_are_damaged_are_worked_out_again(suffix):
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     np.testing.assert_array_equal(kept("one", EMBEDDING, made(calls))[1], np.arange(5))
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "5", "null", "[5, 5]", '["", ""]', "[[]]"])
+def test_a_list_of_codes_that_is_none_is_made_again(text):
+    kept("one", EMBEDDING, made([]))
+    (path,) = cache_root().rglob("*.json")
+    before = path.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    np.testing.assert_array_equal(kept("one", EMBEDDING, made([]))[1], np.arange(5))
+    assert path.read_text(encoding="utf-8") == before
