@@ -73,7 +73,8 @@ def _status_of(error: OSError) -> int:
         return 128 + signal.SIGPIPE
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
-    print(f"error: cannot write {error.filename or 'the output'} ({reason(error)}): free space", file=sys.stderr)
+    with contextlib.suppress(OSError):  # that may be full as well
+        print(f"error: cannot write {error.filename or 'the output'} ({reason(error)}): free space", file=sys.stderr)
     return 2
 
 

@@ -3,11 +3,13 @@
     python -m tests.try_starts [--only WORD] [--write]
 
 The app has to serve, and then to end quietly on Ctrl-C with nothing left behind, or to say in one line why it cannot;
-where it does not simply serve, the doctor has to tell why. --write puts the table into docs/reliability.md.
+where it does not simply serve, the doctor has to tell why. --write puts the table into docs/reliability.md, with --only
+the lines of those kinds alone.
 """
 
 import argparse
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -72,7 +74,8 @@ CASES = [
     Case("encoding", {"PYTHONIOENCODING": "ascii"}),
     Case("encoding", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
     Case("shut output", output=">&- 2>&-"),
-    Case("shut output", output="<&- 2>/dev/full >/dev/full"),
+    Case("shut output", output="<&- 2>/dev/full"),
+    Case("shut output", output="<&- >/dev/full", serves=False),
     Case("own settings", {"CBIR_LOG_LEVEL": "abc"}, "start", serves=False),
     Case("own settings", {"CBIR_BUNDLE": "{file}"}, "bundle", serves=False),
     Case("own settings", {"CBIR_PRECISION": "abc"}, "start", serves=False),
@@ -80,6 +83,7 @@ CASES = [
     Case("settings of libraries", {"HF_HUB_ETAG_TIMEOUT": "soon", "SSL_CERT_FILE": "{folder}/gone"}, "environment"),
     *(Case("Ctrl-C while it loads", seconds=seconds) for seconds in (0.3, 0.8, 1.5, 2.5, 4.0, 6.0)),
 ]
+KINDS = list(dict.fromkeys(case.what for case in CASES))
 
 
 def command(case: Case, *args: str) -> list[str]:
@@ -188,18 +192,19 @@ def try_starts(cases: list[Case]) -> Counter[str]:
     return counts
 
 
-def table(counts: Counter[str]) -> str:
-    """The counts in Markdown."""
-    answers = ("serves", "one line", "interrupted", "failed")
-    lines = [
-        "| oddity | tried | serves | refused in one line | ended by Ctrl-C | failed | doctor told | doctor did not |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for kind in dict.fromkeys(key.partition("|")[0] for key in counts):
-        row = [counts[f"{kind}|{answer}"] for answer in answers]
+HEADER = """\
+| oddity | tried | serves | refused in one line | ended by Ctrl-C | failed | doctor told | doctor did not |
+|---|--:|--:|--:|--:|--:|--:|--:|"""
+
+
+def table(counts: Counter[str], written: str = "") -> str:
+    """The counts in Markdown, each kind in its line; those of other kinds are as they were written."""
+    lines = {match[1]: match[0] for kind in KINDS if (match := re.search(rf"^\| ({kind}) .*$", written, re.M))}
+    for kind in {key.partition("|")[0] for key in counts}:
+        row = [counts[f"{kind}|{answer}"] for answer in ("serves", "one line", "interrupted", "failed")]
         row = [sum(row), *row, counts[f"{kind}|told"], counts[f"{kind}|not told"]]
-        lines.append(f"| {kind} | {' | '.join(f'{n:,}' for n in row)} |")
-    return "\n".join(lines)
+        lines[kind] = f"| {kind} | {' | '.join(f'{n:,}' for n in row)} |"
+    return "\n".join([HEADER, *(lines[kind] for kind in KINDS if kind in lines)])
 
 
 def main() -> None:
@@ -208,12 +213,14 @@ def main() -> None:
     parser.add_argument("--only", metavar="WORD", default="", help="only what has this in its kind")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     args = parser.parse_args()
-    text = table(try_starts([case for case in CASES if args.only in case.what]))
+    page = ROOT / "docs" / "reliability.md"
+    written = page.read_text(encoding="utf-8").partition("<!-- start -->")[2] if args.only else ""
+    text = table(try_starts([case for case in CASES if args.only in case.what]), written)
     print(text)
     if args.write:
         from train.cli import write_section
 
-        write_section(ROOT / "docs" / "reliability.md", "start", text)
+        write_section(page, "start", text)
 
 
 if __name__ == "__main__":
