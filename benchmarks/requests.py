@@ -609,17 +609,26 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores of {model}; load of the machine at the end {load:.1f}"
 
 
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--bundle", metavar="DIR_OR_REPO", help="default: the embedded one")
+    common.add_argument("--write", action="store_true", help="put the table into the docs")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, option, kind, default, help in (
+        ("speed", "--seconds", float, 10, "of each row (%(default)s)"),
+        ("memory", "--calls", int, 10_000, "default: %(default)s"),
+        ("wrong", "--every", int, 1, "of the calls, every nth"),
+        ("soak", "--minutes", float, 10, "default: %(default)s"),
+    ):
+        commands.add_parser(name, parents=[common]).add_argument(option, type=kind, default=default, help=help)
+    return parser.parse_args(argv)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the command in the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", metavar="DIR_OR_REPO", help="default: the embedded one")
-    parser.add_argument("--write", action="store_true", help="put the table into the docs")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("speed").add_argument("--seconds", type=float, default=10, help="of each row (%(default)s)")
-    commands.add_parser("memory").add_argument("--calls", type=int, default=10_000, help="default: %(default)s")
-    commands.add_parser("wrong").add_argument("--every", type=int, default=1, help="of the calls, every nth")
-    commands.add_parser("soak").add_argument("--minutes", type=float, default=10, help="default: %(default)s")
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     if not Path("/proc/self/status").exists():
         raise CbirError("expected Linux, which tells how much memory a process has: run this there")
     run = {"speed": speed, "memory": memory, "wrong": wrong, "soak": soak}[args.command]

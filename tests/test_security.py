@@ -1,9 +1,10 @@
-"""SECURITY.md states the limits that the code holds."""
+"""SECURITY.md states the limits that the code holds; the commands of docs/reliability.md write its sections."""
 
 import re
 
 import pytest
 
+from benchmarks.requests import parse_args
 from cbir import images, words
 from cbir.ui import fetch, limits
 from tests.conftest import ROOT
@@ -57,3 +58,11 @@ def test_stated_limits_are_those_of_the_code(row, values):
 def test_uploads_are_kept_as_long_as_stated():
     assert limits.UPLOADS_KEPT == 3 * 3600
     assert "three hours" in ROWS["uploads"]
+
+
+@pytest.mark.parametrize("name", ["memory", "wrong", "soak", "speed"])
+def test_documented_commands_write_sections_that_are_there(name):
+    assert parse_args([name, "--write"]).write
+    page = (ROOT / "docs" / ("scale.md" if name == "speed" else "reliability.md")).read_text(encoding="utf-8")
+    assert f"<!-- requests-{name} -->" in page
+    assert name == "speed" or f"python -m benchmarks.requests {name} --write" in page
