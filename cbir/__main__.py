@@ -12,7 +12,7 @@ finds garments by words and by a color, alone or beside a photo.
 
 guesses type and color of the photos of a folder or zip, each with a probability, and writes them into a table.
 
-    python -m cbir doctor [--bundle DIR_OR_REPO] [--weights FILE]
+    python -m cbir doctor [--bundle DIR_OR_REPO] [--weights FILE] [--host HOST] [--port PORT]
 
 checks whether everything that the app needs works here; the exit status is 0 where it can start, else 1.
 
@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--crop", type=float, nargs=4, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"), help="fractions")
     for option in OPTIONS:
         _add_option(search, option)
+    doctor.add_argument("--host", help="address that the app is to listen on")
+    doctor.add_argument("--port", type=int, help="port that the app is to listen on")
     label.add_argument("photos", metavar="PHOTOS", type=Path, help="a folder or a zip")
     label.add_argument("--csv", metavar="FILE", type=Path, required=True, help="the table to write")
     form = search.add_mutually_exclusive_group()
@@ -170,7 +172,7 @@ def _guess(guess: Guess | None) -> str:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    findings = examine(args.bundle, args.weights)
+    findings = examine(args.bundle, args.weights, args.host, args.port)
     print(report(findings))
     return int(any(finding.state == PROBLEM for finding in findings))
 

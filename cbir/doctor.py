@@ -61,14 +61,18 @@ class Finding:
     advice: str = ""
 
 
-def examine(source: str | None, weights: Path | None = None) -> list[Finding]:
+def examine(
+    source: str | None, weights: Path | None = None, host: str | None = None, port: int | None = None
+) -> list[Finding]:
     """Runs every check; like the app, it downloads the bundle, and nothing else.
 
     Args:
         source: the bundle, as in `open_bundle`; None for the embedded default.
         weights: file of the backbone's weights, as the app's --weights.
+        host: where the app is to listen, as its --host.
+        port: likewise, as its --port.
     """
-    findings = [_python(), _environment(), _address(), _temporary(), _cache(), _hub()]
+    findings = [_python(), _environment(), _address(host, port), _temporary(), _cache(), _hub()]
     bundle, finding = _bundle(source)
     findings.append(finding)
     if bundle is not None:
@@ -117,9 +121,9 @@ def _environment() -> Finding:
     return Finding("environment", OK, "nothing in it stands in the way")
 
 
-def _address() -> Finding:
+def _address(host: str | None, port: int | None) -> Finding:
     try:
-        host, port = starting.address()
+        host, port = starting.address(host, port)
     except CbirError as error:
         advice = "give another with --host and --port, or with GRADIO_SERVER_NAME and GRADIO_SERVER_PORT"
         return Finding("address", PROBLEM, str(error), advice)

@@ -105,6 +105,12 @@ def test_a_cache_that_cannot_be_written_is_told(hub_server, quick, monkeypatch, 
     assert states(doctor.examine(None))["caches"] == doctor.WARNING
 
 
+@pytest.mark.parametrize("args", [["--port", "70000"], ["--host", "nowhere.invalid"]])
+def test_where_the_app_cannot_listen_is_a_problem(hub_server, quick, capsys, args):
+    assert main(["doctor", *args]) == 1
+    assert "PROBLEM  address" in capsys.readouterr().out
+
+
 def test_the_command_runs_as_documented_and_measures_memory():
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "CBIR_BUNDLE": ""}
     command = [sys.executable, "-m", "cbir", "doctor"]
