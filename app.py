@@ -5,6 +5,8 @@
     python app.py --photos DIR         your own photos, indexed once, with the bundle's models; new and changed ones
                                        are read at each start, with --rescan also by a button and by /rescan
 
+    python app.py --index milvus:URI   a collection in Milvus, by the bundle's models: see docs/scale.md
+
 --weights FILE gives the backbone's weights where the bundle was trained with a local file.
 
 Host and port come from --host and --port, else from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT; the level of the log
@@ -32,6 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", metavar="DIR_OR_REPO", default=os.environ.get("CBIR_BUNDLE") or None)
     parser.add_argument("--photos", metavar="DIR", type=Path, help="search these photos instead: a folder or a zip")
+    parser.add_argument("--index", metavar="milvus:URI", help="search this collection in Milvus instead")
     parser.add_argument("--rescan", action="store_true", help="let everyone who opens the page have DIR read again")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
     parser.add_argument("--host", help="address to listen on (default: this machine only)")
@@ -39,6 +42,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.rescan and not args.photos:
         parser.error("--rescan needs --photos")
+    if args.index and args.photos:
+        parser.error("give --index or --photos: put the photos into the index by 'python -m cbir add'")
     return args
 
 
@@ -54,6 +59,8 @@ def main(argv: list[str] | None = None) -> int:
         temporary_folder()
         with starting.leaving_on_interrupt(end):
             from cbir.bundle import load_bundle_backbone, open_bundle
+            from cbir.editing import only_with
+            from cbir.milvus import MilvusIndex
             from cbir.own_photos import OwnPhotos
             from cbir.search import Retriever
             from cbir.ui import build_demo, launch, log, zero_gpu
@@ -65,7 +72,10 @@ def main(argv: list[str] | None = None) -> int:
             photos = OwnPhotos(args.photos, bundle, backbone) if args.photos else None
             if photos is not None:
                 bundle = photos.bundle
-            retriever = Retriever(bundle, zero_gpu.with_lent_gpu(backbone))
+            index = MilvusIndex(args.index, bundle) if args.index else None
+            if index is not None:
+                bundle = only_with(index, bundle)
+            retriever = Retriever(bundle, zero_gpu.with_lent_gpu(backbone), index=index)
             retriever.warm_up()
             log.started(retriever, backbone)
             demo = build_demo(retriever, photos if args.rescan else None)

@@ -13,7 +13,7 @@ from benchmarks.galleries import synthetic_features, synthetic_models
 from benchmarks.timing import Table, in_turns, milliseconds, ratio
 from cbir.features import Features
 from cbir.labels import TASKS
-from cbir.search import top_k
+from cbir.ranking import top_k
 from cbir.similarity import EVEN_WEIGHT
 from cbir.similarity.pairs import pair_features
 

@@ -10,7 +10,8 @@ from cbir.bundle import Bundle, load_bundle, save_bundle
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
 from cbir.options import SearchOptions
-from cbir.search import Match, Retriever, SearchResult
+from cbir.ranking import Match, SearchResult
+from cbir.search import Retriever
 from cbir.version import __version__
 
 __all__ = [

@@ -20,6 +20,10 @@ checks whether everything that the app needs works here; the exit status is 0 wh
     python -m cbir remove BUNDLE IDS...
 
 add photos (files, folders or zips) to a bundle on this machine, embedding only what is new, and remove some by id.
+
+    python -m cbir search | add | remove ... --index milvus:URI
+
+searches a collection in Milvus by the models of the bundle, adds photos to it and removes some: see docs/scale.md.
 """
 
 import argparse
@@ -36,9 +40,11 @@ from cbir.files import replacing
 from cbir.gallery import report_unreadable
 from cbir.guesses import Guess
 from cbir.labels import LABELS
+from cbir.milvus import MilvusIndex
 from cbir.options import OPTIONS, Option, SearchOptions
 from cbir.own_photos import index_folder
-from cbir.search import Retriever, SearchResult
+from cbir.ranking import SearchResult
+from cbir.search import Retriever, with_guesses
 from cbir.starting import run_main
 from cbir.version import __version__
 
@@ -69,9 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     for command, run in ((add, _add), (remove, _remove)):
         command.add_argument("bundle", metavar="BUNDLE", type=Path, help="its folder")
         command.set_defaults(run=run)
-    add.add_argument("photos", metavar="PHOTOS", nargs="+", type=Path, help="photos, folders or zips of photos")
+    photos_help = "photos, folders or zips of photos; with --index, none for the bundle's own"
+    add.add_argument("photos", metavar="PHOTOS", nargs="*", type=Path, help=photos_help)
     add.add_argument("--replace", action="store_true", help="put photos in place of others with the same ids")
     add.add_argument("--weights", metavar="FILE", type=Path, help="safetensors file of the bundle's backbone")
+    for command in (search, add, remove):
+        command.add_argument(
+            "--index", metavar="milvus:URI", default="", help="a collection in Milvus, not the gallery"
+        )
     remove.add_argument("ids", metavar="IDS", nargs="+", help="of photos, as matches of a search have them")
     search.add_argument("photos", metavar="PHOTO", nargs="*", help="several are one query")
     search.add_argument("--id", dest="ids", metavar="ID", action="append", default=[], help="search with this item too")
@@ -112,7 +123,8 @@ def _search(args: argparse.Namespace) -> int:
         print(bundle.notice, file=sys.stderr)
     backbone = load_bundle_backbone(bundle, args.weights) if args.photos else None
     crop = tuple(args.crop) if args.crop else None
-    result = Retriever(bundle, backbone).search(args.photos, options, ids=args.ids, crop=crop)
+    index = MilvusIndex(args.index, bundle) if args.index else None
+    result = Retriever(bundle, backbone, index=index).search(args.photos, options, ids=args.ids, crop=crop)
     name = ", ".join(filter(None, [*args.photos, *args.ids, options.description]))
     if args.out:
         print(f"wrote {write_result(result, bundle, args.out, name)}")
@@ -129,7 +141,7 @@ def _label(args: argparse.Namespace) -> int:
     if bundle.attributes is None:
         raise CbirError("this bundle has no learned method to guess labels with: give --bundle one that has")
     backbone = load_bundle_backbone(bundle, args.weights)
-    gallery = Retriever(index_folder(args.photos, bundle, backbone), backbone).gallery
+    gallery = with_guesses(index_folder(args.photos, bundle, backbone))
     with replacing(args.csv) as new:
         new.write_text(labels_csv(gallery), encoding="utf-8", newline="")
     counts, guessed = gallery.counts(), gallery.counts(guessed=True)
@@ -151,11 +163,15 @@ def _table(result: SearchResult) -> str:
         lines.append(f"{match.rank:>4}  {figures}  {match.id:<{width}}  {' '.join(shown)}".rstrip())
     if not result.is_confident:
         lines.insert(0, "no confident match; the nearest are:")
+    if result.is_shortlist:
+        lines.append("best of a shortlist: others may have been missed")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _add(args: argparse.Namespace) -> int:
-    found = add_photos(args.bundle, args.photos, weights=args.weights, overwrite=args.replace)
+    if not (args.photos or args.index):
+        raise CbirError("expected photos to add, got none: name files, folders or zips")
+    found = add_photos(args.bundle, args.photos, weights=args.weights, overwrite=args.replace, index=args.index)
     report_unreadable(found.unreadable, ", ".join(map(str, args.photos)))
     counts = {"added": found.added, "replaced": found.replaced, "there already": found.known}
     print(", ".join(f"{what}: {len(ids)}" for what, ids in counts.items()) + f", ignored files: {found.n_ignored}")
@@ -163,7 +179,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
-    print(f"removed: {remove_photos(args.bundle, args.ids)}")
+    print(f"removed: {remove_photos(args.bundle, args.ids, args.index)}")
     return 0
 
 

@@ -230,6 +230,10 @@ class Bundle:
     repo: str | None = None
     loaded_revision: str | None = None
 
+    def __post_init__(self) -> None:
+        if not len(self.gallery):
+            raise BundleError("a bundle needs at least one photo in its gallery, got none")
+
     @property
     def attributes(self) -> AttributeModel | None:
         """Tells type and color; None in a bundle without learned methods."""

@@ -9,9 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
+from cbir.index import Query
 from cbir.labels import LABELS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
-from cbir.search import Query, QueryLabels, Retriever, SearchResult
+from cbir.ranking import SearchResult
+from cbir.search import QueryLabels, Retriever
 
 PERSISTENCE = 0.9  # of `rank_biased_overlap`: the first ten ranks then make up 86 % of it
 

@@ -6,9 +6,10 @@ before: the manifest counts what changed since (`Edits`), and page, model card a
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,20 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from cbir.bundle import Bundle, Edits, load_bundle, load_bundle_backbone, save_bundle
-from cbir.embedded import is_embedded, read_gallery, read_info
+from cbir.embedded import is_embedded, read_galleries, read_gallery, read_info
 from cbir.errors import BundleError, DataError, ImageError, NoPhotosError
 from cbir.features.backbone import Backbone, BackboneInfo
 from cbir.files import cache_root, reason
 from cbir.gallery import Gallery, index_gallery
 from cbir.images import load_image, thumbnail
+from cbir.index import Index
 from cbir.labels import LABELS
+from cbir.milvus import MilvusIndex
 from cbir.photos import PHOTO_SUFFIXES, PhotoRecord, count_labels, list_photos, report_listing
 from cbir.report import Example, Examples, Report
 
 N_NAMED = 5  # ids in a message
+AT_ONCE = 1024  # photos that are added to an index
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,22 @@ def add_photos(
     *,
     weights: Path | None = None,
     overwrite: bool = False,
+    index: str = "",
 ) -> Added:
     """Adds photos to a bundle on this machine, all of them or, where an error is raised, none.
+
+    With an index, they are added to that, by the models of the bundle, which stays as it is. Where that breaks off,
+    some have been added: given again, they are known.
 
     Args:
         folder: of the bundle.
         sources: photos, folders or zips of photos as `app.py --photos` reads them, and folders of embedded photos.
-            The id of a photo is its path within the folder or zip, or the name of the file.
+            The id of a photo is its path within the folder or zip, or the name of the file. With an index, none stands
+            for the bundle's own gallery.
         backbone: embeds them; None to load the bundle's where there is something to embed.
         weights: of the backbone that is loaded, as for `load_backbone`.
         overwrite: whether photos take the places of others with the same ids.
+        index: where to add them: `milvus:URI`; "" for the bundle.
 
     Returns:
         What came of them. The bundle is written only where its gallery changed.
@@ -75,42 +85,106 @@ def add_photos(
         DataError: a source has no photos, two photos have the same id, or an id has another photo already.
         NoPhotosError: none of the photos can be read.
     """
+    if index:
+        return _add_to_index(index, load_bundle(folder), sources, backbone, weights, overwrite=overwrite)
     with _locked(folder):
         bundle = load_bundle(folder)
-        given = _list(sources, bundle)
-        unreadable = dict(given.unreadable)
-        known, changed = _compare(bundle.gallery, given, unreadable)
-        if changed and not overwrite:
-            raise DataError(
-                f"expected new photos, but {len(changed)} ids have other photos or labels already "
-                f"({_shortened(changed)}): rename the files, or overwrite what is there (--replace)"
-            )
-        left = {*known, *unreadable}
-        parts = [part.take(~np.isin(part.ids, known)) for part in given.embedded if not left.issuperset(part.ids)]
-        if new := [record for record in given.records if record.id not in left]:
+        more, found = _new(
+            bundle,
+            bundle.gallery,
+            _list(sources, bundle),
+            lambda: backbone or load_bundle_backbone(bundle, weights),
+            overwrite=overwrite,
+        )
+        if more is not None:
+            edited = _edited(bundle, without=found.replaced, more=more, unreadable=found.unreadable)
+            save_bundle(edited, folder)
+    return found
+
+
+def _add_to_index(
+    address: str,
+    bundle: Bundle,
+    sources: Sequence[Path],
+    backbone: Backbone | None,
+    weights: Path | None,
+    *,
+    overwrite: bool,
+) -> Added:
+    @cache
+    def load() -> Backbone:
+        return backbone or load_bundle_backbone(bundle, weights)
+
+    total = Added()
+    with closing(MilvusIndex(address, bundle, create=True)) as index:
+        for given in _parts(sources, bundle):
+            ids = [
+                *(record.id for record in given.records),
+                *(id for part in given.embedded for id in part.ids.tolist()),
+            ]
             try:
-                part, failed = _index(new, bundle, backbone or load_bundle_backbone(bundle, weights))
-                parts.append(part)
+                more, found = _new(bundle, index.found(ids), given, load, overwrite=overwrite)
             except NoPhotosError as error:
-                if not known and not parts:
-                    raise
-                failed = dict(error.unreadable)
-            unreadable |= failed
-        if not parts:
-            return Added(known=known, unreadable=unreadable, n_ignored=given.n_ignored)
-        more = Gallery.concatenate(parts)
-        added = more.ids.tolist()
-        replaced = [id for id in added if id in bundle.gallery]
-        save_bundle(_edited(bundle, without=replaced, more=more, unreadable=unreadable), folder)
-    return Added([id for id in added if id not in replaced], replaced, known, unreadable, given.n_ignored)
+                more, found = None, Added(unreadable=dict(error.unreadable))
+            if more is not None:
+                index.add(more)
+            total = Added(
+                total.added + found.added,
+                total.replaced + found.replaced,
+                total.known + found.known,
+                total.unreadable | found.unreadable,
+                total.n_ignored + found.n_ignored,
+            )
+    if total.unreadable and not (total.added or total.replaced or total.known):
+        raise NoPhotosError(total.unreadable)
+    return total
 
 
-def remove_photos(folder: Path, ids: Iterable[str]) -> int:
+def _new(
+    bundle: Bundle, there: Gallery, given: "_Given", load: Callable[[], Backbone], *, overwrite: bool
+) -> tuple[Gallery | None, Added]:
+    """What is to be put beside or in place of photos that are there; None for nothing.
+
+    Args:
+        bundle: by whose backbone.
+        there: at least those with the same ids.
+        given: what was given.
+        load: loads the backbone, where there is something to embed.
+        overwrite: as in `add_photos`.
+    """
+    unreadable = dict(given.unreadable)
+    known, changed = _compare(there, given, unreadable)
+    if changed and not overwrite:
+        raise DataError(
+            f"expected new photos, but {len(changed)} ids have other photos or labels already "
+            f"({_shortened(changed)}): rename the files, or overwrite what is there (--replace)"
+        )
+    left = {*known, *unreadable}
+    parts = [part.take(~np.isin(part.ids, known)) for part in given.embedded if not left.issuperset(part.ids)]
+    if new := [record for record in given.records if record.id not in left]:
+        try:
+            part, failed = _index(new, bundle, load())
+            parts.append(part)
+        except NoPhotosError as error:
+            if not known and not parts:
+                raise
+            failed = dict(error.unreadable)
+        unreadable |= failed
+    if not parts:
+        return None, Added(known=known, unreadable=unreadable, n_ignored=given.n_ignored)
+    more = Gallery.concatenate(parts)
+    replaced = [id for id in more.ids.tolist() if id in there]
+    added = [id for id in more.ids.tolist() if id not in there]
+    return more, Added(added, replaced, known, unreadable, given.n_ignored)
+
+
+def remove_photos(folder: Path, ids: Sequence[str], index: str = "") -> int:
     """Removes photos from a bundle on this machine, all of them or, where an error is raised, none.
 
     Args:
         folder: of the bundle.
         ids: of the photos.
+        index: as in `add_photos`.
 
     Returns:
         How many were removed.
@@ -119,6 +193,10 @@ def remove_photos(folder: Path, ids: Iterable[str]) -> int:
         BundleError: there is no bundle, or nothing would be left of its gallery.
         UnknownNameError: it has no such photo.
     """
+    if index:
+        with closing(MilvusIndex(index, load_bundle(folder))) as there:
+            there.remove(list(dict.fromkeys(ids)))
+        return len(set(ids))
     with _locked(folder):
         bundle = load_bundle(folder)
         edited = _edited(bundle, without=ids)
@@ -151,6 +229,16 @@ def _edited(
     )
     report = bundle.report and _without_examples(bundle.report, set(bundle.gallery.ids[is_kept].tolist()))
     return replace(bundle, gallery=gallery, manifest=manifest, report=report, loaded_revision=None)
+
+
+def only_with(index: Index, bundle: Bundle) -> Bundle:
+    """The bundle, whose report shows only what is in an index."""
+    report = bundle.report
+    if report is None:
+        return bundle
+    shown = [one for found in report.queries.tasks.values() for one in (*found.best, *found.worst)]
+    ids = {id for one in shown for id in (one.id, *(match.id for match in one.matches))}
+    return replace(bundle, report=_without_examples(report, set(index.found(sorted(ids)).ids.tolist())))
 
 
 def _without_examples(report: Report, kept: set[str]) -> Report:
@@ -193,6 +281,25 @@ class _Given:
     embedded: list[Gallery]
     unreadable: dict[str, str]
     n_ignored: int
+
+
+def _parts(sources: Sequence[Path], bundle: Bundle) -> Iterator[_Given]:
+    """What is to be added to an index, some at a time: `sources` may be more than fits into memory."""
+    if not sources:
+        for start in range(0, len(bundle.gallery), AT_ONCE):
+            yield _Given([], [bundle.gallery.take(np.arange(start, min(start + AT_ONCE, len(bundle.gallery))))], {}, 0)
+    others = []
+    for source in sources:
+        if not is_embedded(source):
+            others.append(source)
+            continue
+        _check_made_by(read_info(source).backbone, bundle)
+        for gallery, unreadable in read_galleries(source):
+            yield _Given([], [] if gallery is None else [gallery], unreadable, 0)
+    if others:
+        given = _list(others, bundle)
+        for start in range(0, len(given.records), AT_ONCE):
+            yield _Given(given.records[start : start + AT_ONCE], [], {}, 0 if start else given.n_ignored)
 
 
 def _list(sources: Sequence[Path], bundle: Bundle) -> _Given:

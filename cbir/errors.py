@@ -114,18 +114,20 @@ class UnknownNameError(CbirError):
         kind: what was looked up, e.g. "method".
         name: what was given.
         known: the names that exist; the first few are listed where there are more than 20.
+        n: how many there are; None where `known` are all.
     """
 
-    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str], n: int | None = None) -> None:
         names = list(known)
-        if len(names) <= 20:
+        n = len(names) if n is None else n
+        if n <= 20:
             listed = ", ".join(names)
             super().__init__("unknown {kind} {name!r}: expected one of {names}", kind=kind, name=name, names=listed)
         else:
             listed = ", ".join(names[:3])
             super().__init__(
                 "unknown {kind} {name!r}: expected one of {names}, … ({n} in all)",
-                **{"kind": kind, "name": name, "names": listed, "n": len(names)},
+                **{"kind": kind, "name": name, "names": listed, "n": n},
             )
 
 

@@ -63,7 +63,7 @@ class Explanation:
     Attributes:
         evidence: for each of `LABELS`; empty where the bundle has no learned method.
         probability: that both show the same type and color; None where the bundle has no learned method.
-        likeness: as of a match, see `cbir.search.Match`.
+        likeness: as of a match, see `cbir.ranking.Match`.
         is_same_picture: likewise.
         query_map: of the query's photo; None where the backbone has no feature map.
         item_map: of the item's thumbnail, the only picture of it that a bundle holds; None as for `query_map`.
@@ -104,11 +104,11 @@ def explain(
     """
     if (image is None) == (not query_id) or (crop is not None and image is None):
         raise CbirError("expected a photo, which may be cropped, or the id of a gallery item, and not both")
-    gallery = retriever.gallery
-    item = gallery.features.take([gallery.row(item_id)])
+    shown_item = retriever.index.items([item_id])
+    item = shown_item.features
     if image is None:
-        row = gallery.row(str(query_id))
-        query, picture = gallery.features.take([row]), load_image(gallery.thumbnails[row])
+        searched = retriever.index.items([str(query_id)])
+        query, picture = searched.features, load_image(searched.thumbnails[0])
     else:
         picture = retriever.reader.picture(image, crop)
         query = retriever.reader.features(retriever, image, crop)
@@ -127,8 +127,7 @@ def explain(
     shown = evidence, probability, likeness, is_same_picture
     try:
         query_map = _heat_map(retriever, picture, _terms(query, item, models.likeness))
-        thumbnail = load_image(gallery.thumbnails[gallery.row(item_id)])
-        item_map = _heat_map(retriever, thumbnail, _terms(item, query, models.likeness))
+        item_map = _heat_map(retriever, load_image(shown_item.thumbnails[0]), _terms(item, query, models.likeness))
     except BackboneError:  # has no feature map
         return Explanation(*shown, None, None, False)
     sums = [max(float(heat.values.sum()) + heat.color, 0) for heat in (query_map, item_map)]

@@ -17,7 +17,7 @@ from cbir.gallery import Gallery
 from cbir.guesses import Guess
 from cbir.labels import LABELS
 from cbir.options import OPTIONS
-from cbir.search import Match, SearchResult
+from cbir.ranking import Match, SearchResult
 
 GUESS_COLUMNS = tuple(f"{label}_{what}" for label in LABELS for what in ("guess", "probability"))
 _FIGURES = ("probability", "likeness", "is_same_picture", "color_share")  # of a match, beside its score
@@ -92,7 +92,8 @@ class ResultJson(TypedDict):
     """Answer of a search; `match` is what was scored, `options.match` what was asked for.
 
     Without a photo, `method` and `match` are "", and `query` is what was asked for in words.
-    `is_confident` is false where the app would say "no confident match".
+    `is_confident` is false where the app would say "no confident match". `is_shortlist` is true where only candidates
+    from an index in Milvus were scored, so that better matches may have been missed.
     """
 
     query: str | None
@@ -102,6 +103,7 @@ class ResultJson(TypedDict):
     k: int
     seconds: float
     is_confident: bool
+    is_shortlist: bool
     options: OptionsJson
     bundle: BundleJson
     matches: list[MatchJson]
@@ -158,6 +160,7 @@ def result_json(result: SearchResult, bundle: Bundle, query: str | None = None) 
         "k": result.options.k,
         "seconds": round(result.seconds, 6),
         "is_confident": result.is_confident,
+        "is_shortlist": result.is_shortlist,
         "options": result.options.parameters(),
         "bundle": _bundle(bundle),
         "matches": [_match(match) for match in result.matches],

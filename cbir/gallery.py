@@ -6,7 +6,7 @@ and counts go by what is shown; evaluation and whatever calls itself labels, by 
 Legend: g photos.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,8 +59,6 @@ class Gallery:
             raise BundleError(
                 "a gallery needs {n} rows in each of its columns, got {lengths}", n=len(self.ids), lengths=lengths
             )
-        if not len(self.ids):
-            raise BundleError("a gallery needs at least one photo, got none")
         if "" in self._rows:
             raise BundleError("each photo of a gallery needs an id, got an empty one")
         if unknown := set(np.unique(self.splits).tolist()) - {*SPLITS, ""}:
@@ -90,15 +88,16 @@ class Gallery:
         return id in self._rows
 
     def take(self, rows: np.ndarray) -> "Gallery":
-        """The photos of some rows, at least one: integer or boolean indices of numpy."""
+        """The photos of some rows: integer or boolean indices of numpy."""
         rows = np.arange(len(self))[rows]
         labels = {name: column[rows] for name, column in self.labels.items()}
         thumbnails = take_bytes(self.thumbnails, rows)
-        return Gallery(self.ids[rows], labels, self.features.take(rows), thumbnails, self.splits[rows])
+        guesses = self.guesses and self.guesses.take(rows)
+        return Gallery(self.ids[rows], labels, self.features.take(rows), thumbnails, self.splits[rows], guesses)
 
     @staticmethod
     def concatenate(parts: "Sequence[Gallery]") -> "Gallery":
-        """Joins at least one gallery, in order.
+        """Joins at least one gallery, in order; guesses are left behind.
 
         Raises:
             BundleError: an id comes twice.
@@ -155,6 +154,11 @@ class Gallery:
             UnknownNameError: no photo is shown so.
             CbirError: no photo has a known label, or a guess of it.
         """
+        check_filters(self.classes, types, colors)
+        return self.shown_as(types, colors)
+
+    def shown_as(self, types: Sequence[str], colors: Sequence[str]) -> np.ndarray:
+        """As `selection`, whatever is asked for."""
         return self._having("type", types) & self._having("color", colors)
 
     def counts(
@@ -174,6 +178,7 @@ class Gallery:
         Raises:
             UnknownNameError, CbirError: as in `selection`.
         """
+        check_filters(self.classes, types, colors)
         among = {"type": self._having("color", colors), "color": self._having("type", types)}
         if guessed:
             among = {label: rows & self.is_guessed(label) for label, rows in among.items()}
@@ -183,16 +188,6 @@ class Gallery:
         }
 
     def _having(self, label: str, values: Sequence[str]) -> np.ndarray:
-        known = self.classes(label) if values else []
-        if values and not known:
-            raise CbirError(
-                "expected no {label} to choose by, got {value!r}: no photo here has a known {label}",
-                label=label,
-                value=values[0],
-            )
-        for value in values:
-            if value not in known:
-                raise UnknownNameError(label, value, known)
         return np.isin(self._shown[label], values) if values else np.ones(len(self), bool)
 
     def sample(self, seed: int, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
@@ -217,6 +212,31 @@ class Gallery:
     def random_id(self, seed: int) -> str:
         """The id that a seed draws: the same seed always draws the same."""
         return str(self.ids[np.random.default_rng(seed).integers(len(self))])
+
+
+def check_filters(classes: Callable[[str], list[str]], types: Sequence[str], colors: Sequence[str]) -> None:
+    """Checks what photos should be shown as.
+
+    Args:
+        classes: gives what a label is shown as.
+        types: that are chosen.
+        colors: that are chosen.
+
+    Raises:
+        UnknownNameError: no photo is shown so.
+        CbirError: no photo has a known label, or a guess of it.
+    """
+    for label, values in (("type", types), ("color", colors)):
+        known = classes(label) if values else []
+        if values and not known:
+            raise CbirError(
+                "expected no {label} to choose by, got {value!r}: no photo here has a known {label}",
+                label=label,
+                value=values[0],
+            )
+        for value in values:
+            if value not in known:
+                raise UnknownNameError(label, value, known)
 
 
 def index_gallery(

@@ -61,6 +61,11 @@ class Guesses:
         value, probability = str(self.values[label][row]), round(float(self.probabilities[label][row]), 6)
         return Guess(value, probability, bool(self.sure[label][row]))
 
+    def take(self, rows: np.ndarray) -> "Guesses":
+        """Those of some photos."""
+        kinds = self.values, self.probabilities, self.sure
+        return Guesses(*({name: column[rows] for name, column in kind.items()} for kind in kinds))
+
     def shown(self, label: str) -> np.ndarray:
         """(n,) str, the classes, `UNSURE` where they are not probable enough."""
         return np.where(self.sure[label], self.values[label], UNSURE)

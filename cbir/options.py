@@ -1,7 +1,7 @@
 """What a search can be asked for. Every option is one field of `SearchOptions`.
 
 The command line, the endpoints, the address of a search and the controls of the page are made from `OPTIONS`. A new
-option is one more field here, its texts in `cbir/ui/locales/`, and what it does, in `cbir.search`.
+option is one more field here, its texts in `cbir/ui/locales/`, and what it does, in `cbir.ranking`.
 """
 
 from collections.abc import Mapping

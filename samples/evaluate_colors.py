@@ -25,6 +25,7 @@ from cbir.features.color_descriptor import pixel_moments, rgb_to_lab
 from cbir.features.color_share import color_nearness, color_share
 from cbir.gallery import Gallery
 from cbir.labels import LABELS
+from cbir.ranking import Ranker
 from cbir.search import Retriever, SearchOptions
 from cbir.starting import run_main
 from cbir.words import read_color
@@ -138,7 +139,8 @@ def _by_color(drawings: Drawings, gallery: Gallery, retriever: Retriever) -> str
     pictures = np.array([rgb_to_lab(np.asarray(image)).mean(axis=(0, 1)) for image in drawings.images])
     garments, _ = pixel_moments(gallery.features.color, "garment")
     shades, descriptors = [read_color(color).shades for color in colors], gallery.features.color
-    scores = [retriever.scores(retriever.no_photo, SearchOptions(color=color)) for color in colors]
+    ranker, nothing = Ranker(retriever.bundle, gallery), retriever.no_photo
+    scores = [ranker.scores(nothing, retriever.plan(nothing, SearchOptions(color=color))) for color in colors]
     ways = {
         "search by color": np.array(scores),
         "share of the garment alone": np.array([color_share(descriptors, one) for one in shades]),
@@ -171,7 +173,7 @@ def _by_name(names: np.ndarray, kinds: np.ndarray, retriever: Retriever) -> str:
 
         def found(options: SearchOptions, relevant: np.ndarray, *ids: str) -> float:
             result = retriever.search([], options, ids=ids)
-            return float(np.mean([relevant[retriever.gallery.row(match.id)] for match in result.matches]))
+            return float(np.mean([relevant[retriever.index.gallery.row(match.id)] for match in result.matches]))
 
         figures = [found(SearchOptions(words=word, k=FIRST), has_color) for word in (name, PORTUGUESE[name])]
         with_type, beside = [], []
@@ -179,7 +181,7 @@ def _by_name(names: np.ndarray, kinds: np.ndarray, retriever: Retriever) -> str:
             relevant = has_color & (kinds == kind)
             with_type.append(found(SearchOptions(words=f"{name} {kind}", k=len(shades)), relevant))
             other = np.flatnonzero((kinds == kind) & ~has_color)[0]
-            item = str(retriever.gallery.ids[other])
+            item = str(retriever.index.gallery.ids[other])
             beside.append(found(SearchOptions(words=name, k=len(shades)), relevant, item))
         rows.append([f"{name}, {PORTUGUESE[name]}", *figures, float(np.mean(with_type)), float(np.mean(beside))])
     means = ["mean", *(float(np.mean([row[column] for row in rows])) for column in range(1, 5))]

@@ -518,7 +518,7 @@ def use(bundle: Any) -> None:
     retriever = Retriever(bundle)
     gallery = bundle.gallery
     id = str(gallery.ids[0])
-    thumbnails = SimpleNamespace(url=lambda id: f"pictures/{gallery.row(id)}")
+    thumbnails = SimpleNamespace(url=lambda id: f"pictures/{gallery.row(id)}", fetch=lambda ids: None)
     for method in retriever.methods:
         result = retriever.search_by_id(id, SearchOptions(method=method.name, k=5))
         assert len(result.matches) == min(5, len(gallery) - 1), method.name
@@ -529,13 +529,15 @@ def use(bundle: Any) -> None:
     compare(retriever, query, SearchOptions(k=3))
     for words in (Words("en"), Words("pt")):
         html = (
-            report.page(bundle, thumbnails, words) + views.foot(bundle, gallery, words) + views.notices(bundle, words)
+            report.page(bundle, thumbnails, words)
+            + views.foot(bundle, retriever.index, words)
+            + views.notices(bundle, words)
         )
         html += views.captions(result, words)[0]
         html.encode()
     if bundle.map is not None:
         places_ = bundle.map.positions(gallery.features, bundle.attributes)
-        views.collection_map(gallery, places_, None, [0], Words("en")).encode()
+        views.collection_map(gallery, len(gallery), places_, None, [0], thumbnails, Words("en")).encode()
 
 
 def child(folder: Path, n: int, seed: int, first: int) -> None:

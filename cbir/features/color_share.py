@@ -40,11 +40,15 @@ def color_share(color: np.ndarray, shades: Sequence[tuple[float, float, float]])
     Returns:
         (n,) float32, from 0 for none to 1 for all of the garment; each independent of the others.
     """
+    return _weighted(color, color_weights(shades)[:, None])[:, 0]
+
+
+def color_weights(shades: Sequence[tuple[float, float, float]]) -> np.ndarray:
+    """What the share of each bin in a garment adds to that of a color: (b,) float64; see `color_share`."""
     lab, solve = _grid()
     wanted = np.array(shades, np.float32).reshape(-1, 3)
     weights = solve @ _counts(lab, wanted)
-    weights /= (bin_votes(wanted) @ weights).max()  # bins blur: a garment all of the color should still be 1
-    return _weighted(color, weights[:, None])[:, 0]
+    return weights / (bin_votes(wanted) @ weights).max()  # bins blur: a garment all of the color should still be 1
 
 
 def nearest_shares(color: np.ndarray, colors: Sequence[Sequence[tuple[float, float, float]]]) -> np.ndarray:

@@ -30,7 +30,8 @@ from cbir.export import (
 )
 from cbir.labels import TASKS
 from cbir.options import DEFAULT_OPTIONS, OPTIONS, Option, SearchOptions
-from cbir.search import Crop, Photo, Retriever, SearchResult
+from cbir.ranking import SearchResult
+from cbir.search import Crop, Photo, Retriever
 from cbir.ui.errors import show_errors
 from cbir.ui.heat import data_uri, overlay
 from cbir.ui.inputs import (
@@ -352,15 +353,15 @@ class Endpoints:
         Returns:
             The picture, and the seed.
         """
-        gallery = self.retriever.gallery
+        index = self.retriever.index
         seed = secrets.randbelow(DRAWN_BELOW) if seed is None else seed
-        item_id = gallery.random_id(checked_seed(seed))
-        row = gallery.row(item_id)
+        item_id = index.random_id(checked_seed(seed))
+        item = index.items([item_id])
         return {
             "seed": seed,
             "id": item_id,
-            "labels": cast("LabelsJson", gallery.labels_of(row)),
-            "guesses": guesses_json(gallery.guesses_of(row)),
+            "labels": cast("LabelsJson", item.labels_of(0)),
+            "guesses": guesses_json(item.guesses_of(0)),
             "thumbnail": self.thumbnails.url(item_id),
         }
 

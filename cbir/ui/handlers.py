@@ -20,9 +20,10 @@ from cbir.explain import explain
 from cbir.export import FORMATS
 from cbir.features import Features
 from cbir.headers import format_of
+from cbir.index import Query
 from cbir.map import GalleryMap
 from cbir.options import OPTIONS, Option
-from cbir.search import Query, Retriever
+from cbir.search import Retriever
 from cbir.similarity.attributes import AttributeModel
 from cbir.ui import report, views
 from cbir.ui.address import SearchState
@@ -50,6 +51,7 @@ from cbir.ui.uploads import Uploads
 
 N_CATALOGUE = 24  # pictures shown while there is no query, and added by "more"
 N_MAPPED = 3000  # points of the map, at most, beside those of results
+N_FETCHED = 500  # likewise, where what is searched is not in this process
 FILE_NAME = "apparel-search"  # of results that are saved
 LIMITED = ("weight", "other_colors")  # options that others may leave no use for
 
@@ -132,11 +134,10 @@ class Handlers:
 
     def catalogue(self, words: Words, search: SearchState, seed: int = 0, n: int = N_CATALOGUE) -> tuple[str, str]:
         """Pictures of what the filters leave of the gallery, n in the order of a seed, and the line above them."""
-        gallery, filters = self.retriever.gallery, self._filters(search)
-        rows = gallery.sample(seed, *filters)
-        ids = gallery.ids[rows[:n]].tolist()
-        tiles = views.catalogue_tiles(gallery, ids, self.thumbnails, (seed, n, N_CATALOGUE), len(rows), words)
-        line = views.catalogue(len(rows), filters, self._changed(search), words)
+        index, filters = self.retriever.index, self._filters(search)
+        items, n_left = index.sample(seed, n, *filters), index.count(*filters)
+        tiles = views.catalogue_tiles(items, self.thumbnails, (seed, n, N_CATALOGUE), n_left, words)
+        line = views.catalogue(n_left, filters, self._changed(search), words)
         return tiles, line
 
     def _answer(self, state: PageState, words: Words) -> Values:
@@ -150,7 +151,7 @@ class Handlers:
         files = {FILE_NAME + suffix: write(result, self.retriever.bundle, name) for suffix, write in FORMATS.items()}
         picture = picture_url(first, self.retriever.reader) if first else ""
         seen = chips(self.retriever, query, options, words)
-        line = views.found(result, self.retriever.gallery, picture, seen, self._changed(state.search), words)
+        line = views.found(result, self.retriever.index, picture, seen, self._changed(state.search), words)
         return self._shown(views.tiles(result, self.thumbnails, files, words), line, state, words)
 
     def _shown(self, tiles: str, line: str, state: PageState, words: Words) -> Values:
@@ -258,8 +259,8 @@ class Handlers:
     @show_errors
     def pick(self, request: gr.Request, event: gr.EventData, values: Values) -> Values:
         """Why the result that was clicked on was found."""
-        item_id, gallery = event_value(event, "pick"), self.retriever.gallery
-        guesses = gallery.guesses_of(gallery.row(item_id))
+        item_id = event_value(event, "pick")
+        guesses = self.retriever.index.items([item_id]).guesses_of(0)
         state, words = self._state(values), Words.of(request)
         # Of several photos the first is explained.
         crop, found = crop_of(state.search.crop), None
@@ -270,7 +271,7 @@ class Handlers:
         return self._values(details=views.details(item_id, guesses, found, words))
 
     def _photo_of(self, seed: int) -> Values:
-        path = self.thumbnails.path(self.retriever.gallery.random_id(checked_seed(seed)))
+        path = self.thumbnails.path(self.retriever.index.random_id(checked_seed(seed)))
         return self._values(photo=path, seed=seed, last_seed=seed, crop="")
 
     # --- the address ---
@@ -294,10 +295,9 @@ class Handlers:
             known = self.known(option)
             if known and search.values[option.parameter] not in known:
                 raise UnknownNameError(option.parameter, search.values[option.parameter], known)
-        self.retriever.gallery.selection(*self._filters(search))
+        self.retriever.index.check(*self._filters(search))
         path = None
         if search.id:
-            self.retriever.gallery.row(search.id)  # raises for one that is unknown
             path = self.thumbnails.path(search.id)
         elif photo:
             path = self._kept(photo[-1])
@@ -323,7 +323,7 @@ class Handlers:
         return self._values(
             heading=views.heading(words),
             notices=views.notices(bundle, words),
-            foot=views.foot(bundle, self.retriever.gallery, words),
+            foot=views.foot(bundle, self.retriever.index, words),
             examples=views.examples(self.examples, words),
             dialogs=views.dialogs(words),
             **named,
@@ -345,10 +345,10 @@ class Handlers:
                 for m in methods
             ]
         if option.label:
-            gallery, filters = self.retriever.gallery, self._filters(search or self.start)
+            index, filters = self.retriever.index, self._filters(search or self.start)
             counts, guessed = (
-                gallery.counts(*filters)[option.label],
-                gallery.counts(*filters, guessed=True)[option.label],
+                index.counts(*filters)[option.label],
+                index.counts(*filters, guessed=True)[option.label],
             )
             return [(words.count(name, n, guessed[name]), name) for name, n in counts.items()]
         return [(words(f"{option.parameter}_{name}"), name) for name in option.choices]
@@ -385,16 +385,19 @@ class Handlers:
         return views.comparison(found, self.thumbnails.url, settings, words)
 
     def _map(self, state: PageState, words: Words) -> str:
-        retriever, gallery = self.retriever, self.retriever.gallery
-        place, matches = None, []
+        index = self.retriever.index
+        items = index.sample(0, N_MAPPED if index.gallery is not None else N_FETCHED)
+        place, found = None, []
         options = state.search.options()
         if state.photos or options.description:
             query = self._query(state)
             place = self._places(query.features).mean(axis=0) if state.photos else None
-            matches = [gallery.row(match.id) for match in retriever.rank(query, options).matches]
-        rows = np.unique([*gallery.sample(0)[:N_MAPPED], *matches]).astype(int)
-        places = self._places(gallery.features.take(rows))
-        return views.collection_map(gallery, rows, places, place, matches, self.thumbnails, words)
+            found = [match.id for match in self.retriever.rank(query, options).matches]
+            if any(id not in items for id in found):
+                items = index.found([*items.ids.tolist(), *found])
+        places = self._places(items.features)
+        rows = [items.row(id) for id in found]
+        return views.collection_map(items, len(index), places, place, rows, self.thumbnails, words)
 
     def _report(self, state: PageState, words: Words) -> str:
         return report.page(self.retriever.bundle, self.thumbnails, words)

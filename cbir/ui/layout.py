@@ -147,7 +147,7 @@ def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
                     I18N("report"), id="report", elem_id="tab-report", visible=bundle.report is not None
                 ) as report_tab:
                     html("report")
-        html("foot", views.foot(bundle, handlers.retriever.gallery, words))
+        html("foot", views.foot(bundle, handlers.retriever.index, words))
         if can_rescan:
             controls["rescan"] = gr.Button(I18N("rescan"), size="sm", elem_id="rescan")
     html("dialogs", views.dialogs(words))

@@ -12,7 +12,8 @@ from importlib import metadata
 from cbir.compare import Comparison
 from cbir.errors import CbirError
 from cbir.features.backbone import Backbone
-from cbir.search import Retriever, SearchResult
+from cbir.ranking import SearchResult
+from cbir.search import Retriever
 from cbir.ui.zero_gpu import device_of
 from cbir.version import API_VERSION, __version__
 
@@ -48,7 +49,7 @@ def started(retriever: Retriever, backbone: Backbone) -> None:
     source = f"{made.dataset.repo}@{made.dataset.revision}" if made.dataset.repo else made.dataset.name
     log.info(
         "bundle %s, revision %s: %d photos of %s, licence %s, made by apparel-cbir %s",
-        *(bundle.repo or made.title, bundle.revision, len(bundle.gallery), source),
+        *(bundle.repo or made.title, bundle.revision, len(retriever.index), source),
         *(made.dataset.licence or "not stated", made.version),
     )
     weights = backbone.describe().weights

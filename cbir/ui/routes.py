@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 import gradio as gr
-import numpy as np
 from gradio.route_utils import API_PREFIX, get_root_url
 from PIL import Image, ImageOps
 from starlette.concurrency import run_in_threadpool
@@ -28,7 +27,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Scope
 
-from cbir.gallery import Gallery
+from cbir.index import Index
 from cbir.search import Retriever
 from cbir.ui import views
 from cbir.ui.serving import Serving
@@ -72,7 +71,7 @@ def routes(serving: Serving) -> list[BaseRoute]:
     async def icon(request: Request) -> Response:
         return FileResponse(ICON)
 
-    picture = functools.lru_cache(maxsize=1)(lambda retriever: shared_picture(retriever.gallery))
+    picture = functools.lru_cache(maxsize=1)(lambda retriever: shared_picture(retriever.index))
 
     async def shared(request: Request) -> Response:
         return Response(await run_in_threadpool(picture, serving.retriever), media_type="image/jpeg")
@@ -104,7 +103,7 @@ def version_json(retriever: Retriever) -> VersionJson:
         "bundle": bundle.manifest.title,
         "repo": bundle.repo,
         "revision": bundle.revision,
-        "photos": len(bundle.gallery),
+        "photos": len(retriever.index),
         "backbone": bundle.manifest.backbone.name,
         "device": device_of(retriever.backbone),
         "notice": str(bundle.notice) if bundle.notice else None,
@@ -117,14 +116,15 @@ def _with_our_version(request: Request, page: bytes) -> bytes:
     return json.dumps(schema, ensure_ascii=False).encode()
 
 
-def shared_picture(gallery: Gallery) -> bytes:
-    """What shared links show: garments from all over the gallery, as a JPEG of `views.PICTURE_SIZE`."""
+def shared_picture(index: Index) -> bytes:
+    """What shared links show: some garments, as a JPEG of `views.PICTURE_SIZE`."""
     width, height = views.PICTURE_SIZE
     picture = Image.new("RGB", (width, height), "white")
     columns, rows = 6, 3
     cell = (width // columns, height // rows)
-    for place, row in enumerate(np.linspace(0, len(gallery) - 1, columns * rows).round().astype(int)):
-        with Image.open(io.BytesIO(gallery.thumbnails[row])) as thumbnail:
+    thumbnails = index.sample(0, columns * rows).thumbnails
+    for place in range(columns * rows):  # of a small collection, some more than once
+        with Image.open(io.BytesIO(thumbnails[place % len(thumbnails)])) as thumbnail:
             shown = ImageOps.fit(thumbnail.convert("RGB"), cell)
         picture.paste(shown, (place % columns * cell[0], place // columns * cell[1]))
     file = io.BytesIO()

@@ -57,7 +57,7 @@ class Serving:
         self.uploads = Uploads(Path(get_upload_folder()).resolve())
         self._controls: dict[str, Any] = {}
         self._updating = threading.Lock()
-        self._now = self._served(retriever, Thumbnails(retriever.gallery), is_renewed=False)
+        self._now = self._served(retriever, Thumbnails(retriever.index), is_renewed=False)
 
     @property
     def retriever(self) -> Retriever:
@@ -98,7 +98,7 @@ class Serving:
                 if bundle is not before.retriever.bundle:
                     retriever = Retriever(bundle, before.retriever.backbone, before.retriever.reader)
                     retriever.warm_up()
-                    self._now = self._served(retriever, before.thumbnails.updated(retriever.gallery), is_renewed=True)
+                    self._now = self._served(retriever, before.thumbnails.updated(retriever.index), is_renewed=True)
                     before.thumbnails.remove_all_but(self._now.thumbnails)
         return {
             "added": len(changes.added),

@@ -8,15 +8,16 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
 
 from cbir.files import replacing
-from cbir.gallery import Gallery
 from cbir.headers import format_of
 from cbir.images import thumbnail
+from cbir.index import Index
 from cbir.search import Reader
 
 WRITTEN_AT_START = 20_000  # items of a gallery, at most, so that addresses work that an earlier run of the app gave
@@ -38,17 +39,17 @@ def picture_url(path: str, reader: Reader) -> str:
 
 
 class Thumbnails:
-    """The thumbnails of a gallery, in a folder that holds nothing else and goes with the last of these objects.
+    """The thumbnails of what is searched, in a folder that holds nothing else and goes with the last of these objects.
 
     Files are named by the hash of id and content: an id may be any string, and an address that never shows anything
     else may be cached forever. Everything in the folder is public.
     """
 
-    def __init__(self, gallery: Gallery) -> None:
+    def __init__(self, index: Index) -> None:
         self._folder = _Folder()
         self._paths: dict[str, str] = {}
         self._ids: dict[str, str] = {}
-        self._write(gallery)
+        self._write(index)
         gr.set_static_paths(self.folder)
 
     @property
@@ -56,11 +57,11 @@ class Thumbnails:
         """Where they lie."""
         return self._folder.path
 
-    def updated(self, gallery: Gallery) -> "Thumbnails":
-        """The thumbnails of another gallery in the same folder; those of the same items keep their addresses."""
+    def updated(self, index: Index) -> "Thumbnails":
+        """The thumbnails of another index in the same folder; those of the same items keep their addresses."""
         other = copy.copy(self)
         other._paths, other._ids = {}, dict(self._ids)  # a page that is still open may name any that there were
-        other._write(gallery)
+        other._write(index)
         return other
 
     def remove_all_but(self, others: "Thumbnails") -> None:
@@ -68,20 +69,17 @@ class Thumbnails:
         for path in set(self._paths.values()) - set(others._paths.values()):
             Path(path).unlink(missing_ok=True)
 
-    def _write(self, gallery: Gallery) -> None:
-        self._gallery = gallery
-        if len(gallery) <= WRITTEN_AT_START:
-            for item_id in gallery.ids.tolist():
-                self.path(item_id)
+    def _write(self, index: Index) -> None:
+        self._index = index
+        if index.gallery is not None and len(index) <= WRITTEN_AT_START:
+            self.fetch(index.gallery.ids.tolist())
 
-    def path(self, item_id: str) -> str:
-        """Where the thumbnail of this gallery item lies; of a large gallery, it is written when somebody asks for it.
-
-        Raises:
-            UnknownNameError: there is no such item.
-        """
-        if item_id not in self._paths:
-            jpeg = self._gallery.thumbnails[self._gallery.row(item_id)]
+    def fetch(self, ids: Sequence[str]) -> None:
+        """Writes the thumbnails of these items, as far as nobody has asked for them yet; errors as in `path`."""
+        missing = [item_id for item_id in dict.fromkeys(ids) if item_id not in self._paths]
+        if not missing:
+            return
+        for item_id, jpeg in zip(missing, self._index.items(missing).thumbnails, strict=True):
             name = hashlib.sha256(item_id.encode(errors="surrogatepass") + b"\0" + jpeg).hexdigest()[:32]
             path = self.folder / f"{name}.jpg"
             if not path.exists():
@@ -89,6 +87,14 @@ class Thumbnails:
                     aside.write_bytes(jpeg)
             self._ids[str(path)] = item_id
             self._paths[item_id] = str(path)
+
+    def path(self, item_id: str) -> str:
+        """Where the thumbnail of this item lies; of a large collection, it is written when somebody asks for it.
+
+        Raises:
+            UnknownNameError: there is no such item.
+        """
+        self.fetch([item_id])
         return self._paths[item_id]
 
     def url(self, item_id: str) -> str:

@@ -16,9 +16,10 @@ from cbir.compare import Comparison, MethodMatches
 from cbir.explain import Explanation
 from cbir.gallery import Gallery
 from cbir.guesses import UNSURE, Guess
+from cbir.index import Index
 from cbir.labels import LABELS
 from cbir.photos import N_NAMED
-from cbir.search import Match, SearchResult
+from cbir.ranking import Match, SearchResult
 from cbir.similarity import SIMILARITIES
 from cbir.ui.chips import Chip
 from cbir.ui.examples import Example
@@ -58,20 +59,20 @@ def heading(words: Words) -> str:
     return render("heading.html", words=words)
 
 
-def foot(bundle: Bundle, gallery: Gallery, words: Words) -> str:
+def foot(bundle: Bundle, index: Index, words: Words) -> str:
     """What is searched and with what, and how to search photos of one's own.
 
     Args:
         bundle: what is searched.
-        gallery: its gallery, which may have got guesses.
+        index: what is searched of it.
         words: the language.
     """
     manifest = bundle.manifest
-    pictures = words("pictures", n=words.number(len(gallery)))
+    pictures = words("pictures", n=words.number(len(index)))
     facts = [words.bundle(manifest.title), pictures, manifest.backbone.name, f"Apparel CBIR {__version__}"]
     if manifest.dataset.is_drawn:
         facts.append(words("drawn"))
-    if gallery.guesses:
+    if index.has_guesses:
         facts.append(words("guesses_shown"))
     return render("foot.html", words=words, facts=filter(None, facts)) + about(bundle, words)
 
@@ -134,6 +135,7 @@ def tiles(result: SearchResult, thumbnails: Thumbnails, files: Mapping[str, str]
         words: the language.
     """
     n = len(result.matches)
+    thumbnails.fetch([match.id for match in result.matches])
     shown = []
     for match in result.matches:
         garment, (alike, share) = words.garment(match.labels, match.guesses), _alike(match, words)
@@ -146,24 +148,21 @@ def tiles(result: SearchResult, thumbnails: Thumbnails, files: Mapping[str, str]
     return render("tiles.html", words=words, tiles=shown, browse=None, files=saved, has_link=has_link)
 
 
-def catalogue_tiles(
-    gallery: Gallery, ids: Sequence[str], thumbnails: Thumbnails, browsed: tuple[int, int, int], n: int, words: Words
-) -> str:
+def catalogue_tiles(items: Gallery, thumbnails: Thumbnails, browsed: tuple[int, int, int], n: int, words: Words) -> str:
     """Pictures to search with.
 
     Args:
-        gallery: what they are of.
-        ids: which.
-        thumbnails: of the gallery.
+        items: which.
+        thumbnails: of all.
         browsed: seed of their order, how many were asked for, and how many to add for "more".
         n: how many there are.
         words: the language.
     """
     seed, asked, step = browsed
+    thumbnails.fetch(items.ids.tolist())
     shown = []
-    for id in ids:
-        row = gallery.row(id)
-        garment = words.garment(gallery.labels_of(row), gallery.guesses_of(row))
+    for row, id in enumerate(items.ids.tolist()):
+        garment = words.garment(items.labels_of(row), items.guesses_of(row))
         name = words("catalogue_tile", garment=garment or words("picture"))
         shown.append({"id": id, "url": thumbnails.url(id), "garment": garment, "name": name, "alike": "", "place": ""})
     browse = {"others": f"{seed + 1}:{step}", "more": f"{seed}:{asked + step}" if asked < n else ""}
@@ -198,28 +197,28 @@ def _alike(match: Match, words: Words) -> tuple[str, float]:
     return " · ".join(filter(None, [alike, in_color])), 1.0 if match.is_same_picture else match.likeness
 
 
-def found(
-    result: SearchResult, gallery: Gallery, picture: str, chips: Sequence[Chip], n_changed: int, words: Words
-) -> str:
+def found(result: SearchResult, index: Index, picture: str, chips: Sequence[Chip], n_changed: int, words: Words) -> str:
     """The line above the results.
 
     Args:
         result: what was found.
-        gallery: what was searched.
+        index: what was searched.
         picture: address of the query's picture; "" for a search without a photo.
         chips: what the app saw in it.
         n_changed: how many options are not as at the start.
         words: the language.
     """
     facts = [_method(result.method, words), words(f"match_{result.task}").lower()] if result.method else []
-    facts.append(words("searched", n=words.number(len(gallery)), time=words.duration(result.seconds)))
+    facts.append(words("searched", n=words.number(len(index)), time=words.duration(result.seconds)))
+    if result.is_shortlist:
+        facts.append(words("shortlist"))
     if result.n_hidden:
         facts.append(words("hidden_duplicates", n=words.number(result.n_hidden)))
     options = result.options
     return render(
         "line.html",
         words=words,
-        title=_title(result, gallery, words),
+        title=_title(result, index, words),
         why=words(f"doubt_{result.doubt}", n=len(result.matches)) if result.doubt else "",
         facts=facts,
         picture=picture,
@@ -326,8 +325,8 @@ def comparison(found: Comparison, picture_of: Callable[[str], str], settings: Ma
 
 
 def collection_map(
-    gallery: Gallery,
-    rows: np.ndarray,
+    items: Gallery,
+    n_all: int,
     places: np.ndarray,
     query: np.ndarray | None,
     matches: Sequence[int],
@@ -337,12 +336,12 @@ def collection_map(
     """The map: a point for each picture, or for some of many.
 
     Args:
-        gallery: what is on the map.
-        rows: (n,) int, which of its items.
-        places: (n, 2), theirs, from `GalleryMap.positions`.
+        items: what is on the map, n pictures.
+        n_all: how many there are in all.
+        places: (n, 2), from `GalleryMap.positions`.
         query: (2,), the place of the query; None where there is no query.
-        matches: rows of the results, which are among `rows`.
-        thumbnails: of the gallery.
+        matches: rows of the results among the items.
+        thumbnails: of all.
         words: the language.
     """
     all_places = places if query is None else np.vstack([places, query])
@@ -353,26 +352,26 @@ def collection_map(
     colors = list(POINTS)
     points: list[list[object]] = []
     shown: dict[str, list[str]] = {name: [] for name in LABELS}
-    for (x, y), row in zip(spots, rows, strict=False):  # the last spot may be the query's
-        labels, guesses, id = gallery.labels_of(row), gallery.guesses_of(row), str(gallery.ids[row])
+    thumbnails.fetch(items.ids.tolist())
+    for row, id in enumerate(items.ids.tolist()):
+        labels, guesses, (x, y) = items.labels_of(row), items.guesses_of(row), spots[row]
         for name, values in shown.items():
             values.append(labels[name] or (guesses[name].shown if name in guesses else ""))
         color = colors.index(shown["color"][-1]) if shown["color"][-1] in POINTS else len(colors)
         points.append([x, y, color, id, words.garment(labels, guesses) or words("picture"), thumbnails.url(id)])
-    where = {int(row): index for index, row in enumerate(rows)}
     drawing = {
         "points": points,
         "colors": [*POINTS.values(), UNKNOWN_COLOR],
         "groups": _groups(np.array(spots[: len(points)]), shown["type"], shown["color"], words),
-        "matches": [where[row] for row in matches],
+        "matches": list(matches),
         "query": None if query is None else spots[-1],
     }
-    n, of = words.number(len(rows)), words.number(len(gallery))
+    n, of = words.number(len(items)), words.number(n_all)
     return render(
         "map.html",
         words=words,
         n=n if n == of else words("map_some", n=n, of=of),
-        has_guesses=bool(gallery.is_guessed("color").any()),
+        has_guesses=bool(items.is_guessed("color").any()),
         has_query=query is not None,
         has_matches=bool(matches),
         map=json.dumps(drawing, ensure_ascii=False, separators=(",", ":")),
@@ -410,7 +409,7 @@ def address(item_id: str, settings: str) -> str:
     return "?" + "&".join(filter(None, [urlencode({"id": item_id}, safe="/"), settings]))
 
 
-def _title(result: SearchResult, gallery: Gallery, words: Words) -> str:
+def _title(result: SearchResult, index: Index, words: Words) -> str:
     options = result.options
     if not result.matches:
         return _nothing(options.types, options.colors, words)
@@ -421,8 +420,8 @@ def _title(result: SearchResult, gallery: Gallery, words: Words) -> str:
         return words("found_to", found=title, garment=options.description)
     if result.query_id is None:
         return title
-    row = gallery.row(result.query_id)
-    garment = words.garment(gallery.labels_of(row), gallery.guesses_of(row))
+    item = index.items([result.query_id])
+    garment = words.garment(item.labels_of(0), item.guesses_of(0))
     return words("found_to", found=title, garment=garment) if garment else words("found_to_picture", found=title)
 
 

@@ -16,6 +16,7 @@ from cbir.__main__ import main
 from cbir.bundle import EMBEDDED, Edits, load_bundle, save_bundle
 from cbir.editing import add_photos, remove_photos
 from cbir.errors import BundleError, CbirError, DataError, UnknownNameError
+from cbir.index import GalleryIndex
 from cbir.search import Retriever, SearchOptions
 from cbir.ui import report
 from cbir.ui.texts import Words
@@ -117,7 +118,7 @@ def test_removed_photos_are_gone_everywhere(folder, toy_bundle):
     for path in folder.iterdir():
         assert not any(id.encode() in path.read_bytes() for id in gone), path
     # The page of the report asks for the pictures of its examples.
-    assert "measured before" in report.page(edited, Thumbnails(edited.gallery), Words())
+    assert "measured before" in report.page(edited, Thumbnails(GalleryIndex(edited.gallery)), Words())
 
 
 def test_the_report_says_that_it_was_measured_before(folder, photos, toy_bundle):
@@ -125,11 +126,14 @@ def test_the_report_says_that_it_was_measured_before(folder, photos, toy_bundle)
     remove_photos(folder, ["92.png"])
     edited = load_bundle(folder)
     assert edited.manifest.edits == Edits(3, 1)
-    shown = report.page(edited, Thumbnails(edited.gallery), Words())
+    shown = report.page(edited, Thumbnails(GalleryIndex(edited.gallery)), Words())
     assert "before the collection changed: 3 pictures were added since, and 1 were removed" in shown
     assert "measured before the gallery changed**: 3 pictures" in model_card(edited, "user/repo")
     assert "3 photos were added and 1 removed" in doctor._bundle(str(folder))[1].detail
-    for text in (report.page(toy_bundle, Thumbnails(toy_bundle.gallery), Words()), model_card(toy_bundle, "user/repo")):
+    for text in (
+        report.page(toy_bundle, Thumbnails(GalleryIndex(toy_bundle.gallery)), Words()),
+        model_card(toy_bundle, "user/repo"),
+    ):
         assert "measured before" not in text
 
 

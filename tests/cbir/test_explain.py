@@ -72,7 +72,7 @@ def test_layers_behind_the_map_are_taken_for_linear_but_for_their_biases(vgg16_w
 
 def test_the_embedded_bundle_explains_exactly(lite0):
     retriever = Retriever(load_bundle(), lite0)
-    gallery = retriever.gallery
+    gallery = retriever.index.gallery
     query = load_image(gallery.thumbnails[0])
     found = retriever.search(query, SearchOptions(k=3)).matches[1]
     explained = explain(retriever, found.id, query)
@@ -137,10 +137,10 @@ def test_without_feature_map_or_learned_method_the_rest_remains(monkeypatch, toy
 
 def test_features_of_the_query_are_those_of_a_search(retriever):
     photo = toy_photo("blue", "pants", 99)
-    query, item = extract([photo], ToyBackbone()), retriever.gallery.features.take([5])
+    query, item = extract([photo], ToyBackbone()), retriever.index.gallery.features.take([5])
     likeness = retriever.bundle.models.likeness
     expected = float(likeness.codes(query)[0] @ likeness.codes(item)[0])
-    assert explain(retriever, str(retriever.gallery.ids[5]), photo).likeness == pytest.approx(
+    assert explain(retriever, str(retriever.index.gallery.ids[5]), photo).likeness == pytest.approx(
         max(expected, 0), abs=1e-6
     )
 
@@ -152,7 +152,10 @@ def test_regions_and_colors_sum_to_the_likeness_that_ranks(retriever, item):
     explained = explain(retriever, item, photo)
     codes = [
         likeness.codes(f)[0]
-        for f in (extract([photo], ToyBackbone()), retriever.gallery.features.take([retriever.gallery.row(item)]))
+        for f in (
+            extract([photo], ToyBackbone()),
+            retriever.index.gallery.features.take([retriever.index.gallery.row(item)]),
+        )
     ]
     found = explained.query_map
     assert found.values.sum() + found.color == pytest.approx(codes[0] @ codes[1], abs=1e-3)

@@ -2,8 +2,10 @@
 
 import csv
 import dataclasses
+import html
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from cbir.search import Retriever, SearchOptions
 from cbir.similarity import Models
 from cbir.ui import views
 from cbir.ui.texts import Words
+from cbir.ui.thumbnails import Thumbnails
 from tests.conftest import TOY_COLORS, ToyBackbone, toy_photo
 
 KNOWN = "white_shoes/0.png"  # keeps its label
@@ -66,7 +69,7 @@ def test_what_shows_no_clothes_is_unsure(toy_bundle):
 
 
 def test_facets_and_filters_work_on_guesses_and_tell_how_many_are(unlabelled, toy_bundle):
-    gallery = unlabelled.gallery
+    gallery = unlabelled.index.gallery
     counts, guessed = gallery.counts(), gallery.counts(guessed=True)
     assert sum(counts["type"].values()) == sum(counts["color"].values()) == len(gallery)
     assert counts["type"]["shoes"] == guessed["type"]["shoes"] + 1
@@ -93,14 +96,14 @@ def test_unsure_is_a_facet_of_its_own(toy_bundle):
 
 
 def test_a_gallery_whose_labels_are_known_gets_no_guesses(retriever):
-    assert retriever.gallery.guesses is None
+    assert retriever.index.gallery.guesses is None
     assert retriever.search_by_id(KNOWN).matches[0].guesses == {}
 
 
 def test_without_learned_methods_nothing_is_guessed(unlabelled):
     bare = Retriever(dataclasses.replace(unlabelled.bundle, models=Models()), ToyBackbone())
-    assert bare.gallery.guesses is None
-    assert bare.gallery.counts() == {"type": {"shoes": 1}, "color": {}}
+    assert bare.index.gallery.guesses is None
+    assert bare.index.gallery.counts() == {"type": {"shoes": 1}, "color": {}}
 
 
 def test_other_colors_go_by_guesses(unlabelled, toy_bundle):
@@ -133,8 +136,8 @@ def test_exports_have_guesses_in_places_of_their_own(unlabelled):
 
 
 def test_a_table_of_guesses_cannot_be_read_as_labels(unlabelled):
-    table = read_table(labels_csv(unlabelled.gallery).encode(), ".csv")
-    assert len(table.rows) == len(unlabelled.gallery)
+    table = read_table(labels_csv(unlabelled.index.gallery).encode(), ".csv")
+    assert len(table.rows) == len(unlabelled.index.gallery)
     labelled = [(row.file, row.labels) for row in table.rows if any(row.labels.values())]
     assert labelled == [(KNOWN, {"type": "shoes", "color": ""})]
 
@@ -163,12 +166,17 @@ def test_captions_map_and_heading_mark_guesses(unlabelled, retriever, toy_bundle
     result = unlabelled.search_by_id(KNOWN, SearchOptions(k=30))
     assert sum("probably" in caption for caption in views.captions(result, words)) >= 25
     places = np.zeros((len(toy_bundle.gallery), 2))
-    page = views.collection_map(unlabelled.gallery, places, None, [], words)
-    assert words("map_guessed") in page
-    assert page.count(f"fill='{views.POINTS['blue']}'") == unlabelled.gallery.counts()["color"]["blue"]
-    assert words("map_guessed") not in views.collection_map(retriever.gallery, places, None, [], words)
-    assert words("guesses_shown") in views.foot(unlabelled.bundle, unlabelled.gallery, words)
-    assert words("guesses_shown") not in views.foot(toy_bundle, retriever.gallery, words)
+    pages = [
+        views.collection_map(one.index.gallery, 0, places, None, [], Thumbnails(one.index), words)
+        for one in (unlabelled, retriever)
+    ]
+    assert [words("map_guessed") in page for page in pages] == [True, False]
+    drawing = json.loads(html.unescape(re.search("data-map='(.*?)'", pages[0])[1]))
+    blue = drawing["colors"].index(views.POINTS["blue"])
+    n_blue = sum(point[2] == blue for point in drawing["points"])
+    assert n_blue == unlabelled.index.gallery.counts()["color"]["blue"]
+    assert words("guesses_shown") in views.foot(unlabelled.bundle, unlabelled.index, words)
+    assert words("guesses_shown") not in views.foot(toy_bundle, retriever.index, words)
     assert (words.count("shirt", 12, 3), words.count("shirt", 12, 0)) == ("shirt (~12)", "shirt (12)")
     assert words.guess(Guess("shirt", 0.93, True)) == "shirt (93 %)"
     assert words.guess(Guess("blue", 0.41, False)) == "unsure (blue 41 %)"

@@ -37,7 +37,7 @@ def test_json_is_what_the_library_finds(retriever, photo, capsys):
 
 
 def test_a_table_and_csv_list_the_same(retriever, capsys):
-    item = str(retriever.gallery.ids[0])
+    item = str(retriever.index.gallery.ids[0])
     assert main(["search", "--id", item, "--k", "3", "--bundle", str(EMBEDDED)]) == 0
     table = capsys.readouterr().out
     assert main(["search", "--id", item, "--k", "3", "--csv"]) == 0
@@ -49,7 +49,7 @@ def test_a_table_and_csv_list_the_same(retriever, capsys):
 
 
 def test_a_file_is_written_by_its_ending(retriever, tmp_path, capsys):
-    item = str(retriever.gallery.ids[0])
+    item = str(retriever.index.gallery.ids[0])
     assert main(["search", "--id", item, "--k", "2", "--out", str(tmp_path / "found.json")]) == 0
     assert len(json.loads((tmp_path / "found.json").read_text())["matches"]) == 2
     assert main(["search", "--id", item, "--out", str(tmp_path / "found.txt")]) == 2

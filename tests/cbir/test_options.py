@@ -41,7 +41,7 @@ address = start.with_values(newest=True, spread=0.5, season="winter", sizes=["dr
 demo = build_demo(retriever)
 parameters = demo.get_api_info()["named_endpoints"]["/search"]["parameters"]
 docstring = next(fn.fn.__doc__ for fn in demo.fns.values() if fn.api_name == "search")
-result = retriever.search_by_id(str(retriever.gallery.ids[0]), options)
+result = retriever.search_by_id(str(retriever.index.gallery.ids[0]), options)
 config = demo.get_config_file()
 refreshed = next(d["inputs"] for d in config["dependencies"] if d["api_name"] == "refresh")
 print(json.dumps({

@@ -6,7 +6,8 @@ from PIL import Image
 
 from cbir.errors import BundleError, CbirError, ImageError, UnknownNameError
 from cbir.images import crop_image
-from cbir.search import Retriever, SearchOptions, top_k
+from cbir.ranking import top_k
+from cbir.search import Retriever, SearchOptions
 from cbir.similarity import SIMILARITIES, Models
 from tests.conftest import ToyBackbone, png, toy_photo
 from train.evaluation.not_clothes import not_clothes
@@ -58,7 +59,7 @@ def test_an_item_never_answers_itself(retriever):
     id = "red_shirt/3.png"
     result = retriever.search_by_id(id, SearchOptions(k=1000))
     assert result.query_id == id
-    assert len(result.matches) == len(retriever.gallery) - 1
+    assert len(result.matches) == len(retriever.index.gallery) - 1
     assert id not in {m.id for m in result.matches}
 
 
@@ -197,7 +198,7 @@ def test_several_photos_are_scored_by_their_mean(retriever):
     assert {m.id: m.score for m in together.matches} == pytest.approx({id: (one[id] + other[id]) / 2 for id in one})
     assert together.query_id is None
     mixed = retriever.search(photos[0], options, ids=["blue_pants/2.png"])
-    assert len(mixed.matches) == len(retriever.gallery) - 1
+    assert len(mixed.matches) == len(retriever.index.gallery) - 1
     assert "blue_pants/2.png" not in ids(mixed)
 
 

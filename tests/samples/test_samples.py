@@ -29,14 +29,14 @@ def drawing(name, index):
 
 def test_the_gallery_is_every_drawing_and_small(embedded):
     ids = [f"{name}/{name}_{index:02d}.jpg" for name in CLASSES for index in range(PER_CLASS)]
-    assert sorted(embedded.gallery.ids) == sorted(ids)
+    assert sorted(embedded.index.gallery.ids) == sorted(ids)
     assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 13e6
 
 
 @pytest.mark.parametrize(("name", "index"), [("black_shoes", 0), ("red_dress", 3), ("white_shorts", 23)])
 def test_thumbnails_show_what_is_drawn(embedded, name, index):
     """Up to what another JPEG compression changes: another drawing of the class differs ten times as much."""
-    gallery = embedded.gallery
+    gallery = embedded.index.gallery
 
     def thumbnail(index):
         row = list(gallery.ids).index(f"{name}/{name}_{index:02d}.jpg")

@@ -96,7 +96,7 @@ def test_words_and_a_color_search_without_a_photo(client, photo):
 def test_a_thumbnail_has_an_address_that_may_be_cached_forever(client, url, retriever, photo):
     match = client.predict(photo, k=1, api_name="/search")["matches"][0]
     assert re.fullmatch(r"thumbnails/[0-9a-f]{32}\.jpg", match["thumbnail"])  # no path of the server
-    assert Thumbnails(retriever.gallery).url(match["id"]) == match["thumbnail"]  # after a restart, too
+    assert Thumbnails(retriever.index).url(match["id"]) == match["thumbnail"]  # after a restart, too
     answer = httpx.get(url + match["thumbnail"])
     assert answer.status_code == 200
     assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
@@ -128,7 +128,7 @@ def test_search_by_id_leaves_the_query_out(client, toy_bundle):
 
 def test_a_search_by_id_that_comes_again_is_not_computed_again(client, retriever, monkeypatch):
     first = client.predict("red_shirt/5.png", k=7, api_name="/search_by_id")
-    monkeypatch.setattr(retriever, "scores", None)  # raises if it is called
+    monkeypatch.setattr(retriever, "rank", None)  # raises if it is called
     again = client.predict("red_shirt/5.png", k=7, api_name="/search_by_id")
     assert {**again, "seconds": 0} == {**first, "seconds": 0}
     assert again["seconds"] < 1
@@ -345,7 +345,7 @@ def test_a_bug_shows_a_generic_line_and_is_logged(client, retriever, photo, monk
 
 def test_a_bundle_without_learned_methods_searches_without_being_told_how(toy_bundle):
     bare = Retriever(dataclasses.replace(toy_bundle, models=Models()), ToyBackbone())
-    search = Endpoints(bare, Thumbnails(bare.gallery)).published("search_by_id")
+    search = Endpoints(bare, Thumbnails(bare.index)).published("search_by_id")
     assert inspect.signature(search).parameters["method"].default == "cosine"
     assert search("red_shirt/3.png")["method"] == "cosine"
     assert "cosine, inverse_euclidean" in search.__doc__

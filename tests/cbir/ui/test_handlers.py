@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from cbir.errors import HubUnreachableError, Message
 from cbir.gallery import Gallery
+from cbir.index import GalleryIndex
 from cbir.options import DEFAULT_K, SearchOptions
 from cbir.search import Retriever
 from cbir.similarity import DEFAULT_METHOD
@@ -235,7 +236,7 @@ def test_hidden_near_duplicates_are_counted(toy_bundle):
     retriever = Retriever(dataclasses.replace(toy_bundle, gallery=gallery), ToyBackbone())
     result = retriever.search_by_id(str(gallery.ids[0]), SearchOptions("cosine", k=5, hide_near_duplicates=True))
     assert result.n_hidden == 5  # the query's own, and that of all matches but the last
-    assert "5 near-duplicates hidden" in views.found(result, gallery, "", [], 0, Words())
+    assert "5 near-duplicates hidden" in views.found(result, retriever.index, "", [], 0, Words())
     everything = SearchOptions("cosine", k=len(gallery), hide_near_duplicates=True)
     assert retriever.search_by_id(str(gallery.ids[0]), everything).n_hidden == len(gallery) // 2
 
@@ -337,7 +338,7 @@ def test_the_notice_of_a_bundle_is_in_the_visitors_language(toy_bundle):
 def test_what_comes_from_a_bundle_is_escaped(toy_bundle):
     manifest = dataclasses.replace(toy_bundle.manifest, title="<script>")
     bundle = dataclasses.replace(toy_bundle, manifest=manifest, notice="<b onclick='x'>")
-    shown = views.foot(bundle, toy_bundle.gallery, Words()) + views.notices(bundle, Words())
+    shown = views.foot(bundle, GalleryIndex(toy_bundle.gallery), Words()) + views.notices(bundle, Words())
     assert "&lt;script&gt;" in shown
     assert "&lt;b onclick=&#39;x&#39;&gt;" in shown
 

@@ -28,7 +28,7 @@ def lines(caplog):
 
 @pytest.fixture
 def endpoints(retriever):
-    return Endpoints(retriever, Thumbnails(retriever.gallery))
+    return Endpoints(retriever, Thumbnails(retriever.index))
 
 
 def test_what_serves_is_logged(toy_bundle, lines):

@@ -16,7 +16,22 @@ ERRORS = {name for name, thing in vars(cbir.errors).items() if isinstance(thing,
 TEMPLATED = (ERRORS - {"UnknownNameError"}) | {"Message", "TooMuchError"}
 # Modules whose errors reach visitors of the page -> what they raise that does.
 MODULES = dict.fromkeys(
-    ("errors", "columns", "options", "search", "gallery", "explain", "compare", "export", "images", "headers", "words"),
+    (
+        "errors",
+        "columns",
+        "options",
+        "search",
+        "ranking",
+        "index",
+        "milvus",
+        "gallery",
+        "explain",
+        "compare",
+        "export",
+        "images",
+        "headers",
+        "words",
+    ),
     TEMPLATED,
 )
 MODULES |= {"hub": {"HubUnreachableError", "Message"}, "bundle": {"Message"}, "photos": {"Message"}}

@@ -12,6 +12,7 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     from cbir.ui.routes import shared_picture
 
 import cbir
+from cbir.index import GalleryIndex
 from cbir.version import API_VERSION
 
 
@@ -57,4 +58,4 @@ def test_behind_a_proxy_a_shared_link_has_the_address_that_people_see(url):
 
 def test_the_picture_is_made_of_the_catalogue_however_small(toy_bundle):
     one = toy_bundle.gallery.take([0])
-    assert Image.open(io.BytesIO(shared_picture(one))).size == (1200, 630)
+    assert Image.open(io.BytesIO(shared_picture(GalleryIndex(one)))).size == (1200, 630)

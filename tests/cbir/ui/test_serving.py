@@ -101,7 +101,7 @@ def test_old_pictures_of_an_open_page_are_told_apart(folder, toy_bundle):
     assert serving.thumbnails.id_at(changed) == CHANGED
     assert serving.thumbnails.id_at(gone) == GONE
     with pytest.raises(UnknownNameError):
-        serving.retriever.gallery.row(GONE)
+        serving.retriever.index.gallery.row(GONE)
     assert before.path(GONE) == gone  # for whoever was answering meanwhile
     assert not Path(gone).exists()
 

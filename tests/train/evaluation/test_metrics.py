@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
-from cbir.search import top_k
+from cbir.ranking import top_k
 from train.evaluation.metrics import (
     ECE_BINS,
     bootstrap_means,
