@@ -2,14 +2,14 @@
 
 from urllib.parse import parse_qs
 
-import numpy as np
 import pytest
 
 from cbir.class_names import class_values
 from cbir.errors import CbirError
 from cbir.guesses import Seen
+from cbir.index import Query
 from cbir.options import SearchOptions
-from cbir.search import Query, Retriever
+from cbir.search import Retriever
 from cbir.ui.chips import chips
 from cbir.ui.texts import LANGUAGES, Words
 from tests.conftest import toy_photo
@@ -72,7 +72,7 @@ def test_nothing_is_told_without_a_photo_or_without_a_model_that_can(retriever):
     no_attributes = type("Blind", (), {"attributes": None})()
     blind = object.__new__(Retriever)
     blind.bundle = no_attributes
-    assert blind.seen(Query(None, np.array([0]), 0.0)) == {}
+    assert blind.seen(Query(None, (None,), {}, 0.0)) == {}
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
