@@ -73,8 +73,10 @@ def chips(retriever: Retriever, query: Query, options: SearchOptions, words: Wor
         named = ", ".join(map(words.noun, said[label]))
         if named:
             text = words("seen_corrected", name=named)
-        else:
-            text = shown if seen.is_sure else words(f"seen_unsure_{label}", seen=shown)
+        elif seen.is_sure:
+            text = shown
+        else:  # where all is unsure, that stands before the chips
+            text = words(f"seen_unsure_{label}", seen=shown) if is_any_sure else words("seen_perhaps", name=shown)
         back = [choice(label, (), words("seen_back"))] if named else []
         classes = [
             choice(label, (other,), words("seen", name=words.noun(other), share=words.percent(part)))
@@ -97,4 +99,5 @@ def chips(retriever: Retriever, query: Query, options: SearchOptions, words: Wor
         )
 
     found = retriever.seen(query)
+    is_any_sure = any(seen.is_sure or said[label] for label, seen in found.items())
     return [chip(label, found[label]) for label in LABELS if label in found]

@@ -46,6 +46,11 @@ def test_what_is_not_sure_says_so_and_names_the_next(retriever, query, monkeypat
     assert "pattern" in color.about
     assert color.perhaps.text == "perhaps white"
     assert words_of(color.perhaps) == "white"
+    unsure["type"] = Seen((("shirt", 0.5), ("pants", 0.5)), False)
+    assert [chip.text for chip in chips(retriever, query, SearchOptions(), Words())] == [
+        "perhaps shirt (50 %)",
+        "perhaps blue (41 %)",
+    ]
 
 
 def test_a_correction_keeps_the_other_one_and_can_be_taken_back(retriever, query):
