@@ -64,10 +64,11 @@
         find("#look .why").removeAttribute("aria-busy");
         find("#look [data-heat]").setAttribute("aria-disabled", !heats.length);
     };
-    // An error is shown as a toast, which lies behind.
-    const untold = () => {
-        const why = find("#look .why");
-        why.textContent = all(".toast-message-text").at(-1)?.textContent ?? "";
+    // An error is shown as a toast, which lies behind, and may come a moment later.
+    const untold = (tries = 40) => {
+        const why = find("#look .why"), text = all(".toast-message-text").at(-1)?.textContent;
+        if (!text && tries) return setTimeout(() => untold(tries - 1), 50);
+        why.textContent = text ?? "";
         why.removeAttribute("aria-busy");
     };
     // After a search from here, its results are where to go on.
