@@ -107,6 +107,8 @@ class Gate:
                 raise RefusedError(404, "there is nothing here")
             if below.startswith("/file="):
                 _check_file(scope, below)
+            if below == "/mcp/sse" and scope["method"] != "GET":  # Gradio answers it twice
+                raise RefusedError(405, "expected GET")
             if below in ("/upload", "/upload_progress"):
                 self._track(scope)
             if below == "/upload":
@@ -162,9 +164,9 @@ class Gate:
             try:
                 with contextlib.suppress(ClientDisconnect):
                     await self._app(scope, _Arriving(scope, receive, limits.MAX_UPLOADS), watched)
-            except TypeError as error:
-                if "GradioUploadFile" in str(error):  # a field of the form that is no file
-                    raise RefusedError(400, "expected files, each with a name") from None
+            except Exception as error:
+                if _is_of_form(error):
+                    raise RefusedError(400, "expected a form of files, each with a name") from None
                 raise
             finally:
                 await run_sync(self._uploads.add, client, _paths(bytes(answer)))
@@ -253,6 +255,11 @@ def _check_file(scope: Scope, below: str) -> None:
     if SCHEME.match(unquote(below.removeprefix("/file="))):
         raise RefusedError(403, "expected a file of this app")
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
+
+
+def _is_of_form(error: Exception) -> bool:
+    """Whether Gradio fails so at a form that is none: at a field that is no file, or at the form itself."""
+    return "GradioUploadFile" in str(error) or type(error).__module__.partition(".")[0] == "python_multipart"
 
 
 def _paths(answer: bytes) -> list[str]:

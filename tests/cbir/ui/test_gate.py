@@ -87,6 +87,8 @@ def test_an_odd_form_gives_one_line(url, about, caplog):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     answer = httpx.post(url + "gradio_api/upload", content=body, headers=headers)
     assert answer.status_code in (200, 400)
+    headers = {"content-type": "multipart/form-data; boundary=" + "x" * 500}
+    assert httpx.post(url + "gradio_api/upload", content=body, headers=headers).status_code == 400
     assert "\n" not in answer.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
@@ -106,6 +108,10 @@ def test_bodies_are_bounded_declared_or_not(url, monkeypatch, path, limit):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert httpx.post(url + path, content=content, headers=headers).status_code == 413
     assert httpx.post(url + path, content=iter([content] * 3), headers=headers).status_code == 413
+
+
+def test_agents_streams_are_asked_for_with_get(url):
+    assert httpx.post(url + "gradio_api/mcp/sse", json={}).status_code == 405
 
 
 def test_an_address_of_thousands_of_characters_is_refused(url):
