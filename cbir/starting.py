@@ -64,6 +64,8 @@ def run_main(
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         status = status or _status_of(error)
+    for number in _settable():  # another Ctrl-C ends at once what the end waits for
+        signal.signal(number, signal.SIG_DFL)
     leave(status)
 
 

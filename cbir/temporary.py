@@ -7,8 +7,10 @@ import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -56,6 +58,9 @@ def end(status: int) -> NoReturn:
 
     Threads of libraries may still compute; Python's own way out takes the ground from under them, and some then abort.
     """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):  # nothing stops the cleaning
+            signal.signal(number, signal.SIG_IGN)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

@@ -137,10 +137,12 @@ def start(case: Case, env: dict[str, str], port: int, place: Path) -> str:
         return f"{text[-1500:]} left: {left(place)}"
     if case.seconds is not None:
         return "interrupted" if process.returncode in (-signal.SIGINT, 128 + signal.SIGINT) else text[-1500:]
+    if process.returncode == 2 and len(errors) == 1:
+        return "one line"
     if answers:
-        fine = (0, 128 + signal.SIGINT, *([2] if case.output else []))
+        fine = (0, 128 + signal.SIGINT, 2 if case.output else 0)
         return "serves" if process.returncode in fine else f"ended with {process.returncode}"
-    return "one line" if process.returncode == 2 and len(errors) == 1 else f"{process.returncode}: {text[-1500:]}"
+    return f"{process.returncode}: {text[-1500:]}"
 
 
 def told(case: Case, env: dict[str, str]) -> list[str]:
