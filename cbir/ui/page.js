@@ -38,6 +38,7 @@
         const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
         const on = (selector) => plain && event.target.closest(selector);
         const link = on("a[data-search], [data-id]"), change = on("[data-with]"), copy = on("[data-copy]");
+        if (link || change) settle();
         if (link) {
             event.preventDefault();
             search(link.dataset.id ? changed({crop: "", id: link.dataset.id}) : link.search, "");
@@ -134,12 +135,18 @@
         // Inside its frame on huggingface.co, the app's address is that of the page around it.
         if (parent !== window) parent.postMessage({queryString: readable}, "https://huggingface.co");
     };
+    const photosOf = (given) => [...given].filter(([name]) => ["photo", "more"].includes(name))
+        .map(([name, path]) => `&${name}=${encodeURIComponent(path)}`).join("");
+    // A click may come between a search that is shown and its address.
+    const settle = () => {
+        const here = find("#here :is(textarea, input)")?.value;
+        if (here && Date.now() > waitingUntil) show(here, photosOf(new URLSearchParams(here)));
+    };
     const queryOf = (address, photos) => `${new URLSearchParams(address).get("id") ?? ""}${photos}`;
     let lastQuery = queryOf(location.search, uploads());
     const arrived = (here) => {
         const given = new URLSearchParams(here);
-        const photos = [...given].filter(([name]) => ["photo", "more"].includes(name))
-            .map(([name, path]) => `&${name}=${encodeURIComponent(path)}`).join("");
+        const photos = photosOf(given);
         if (ours(here) === ours(location.search) && photos === uploads()) waitingUntil = 0;
         else if (Date.now() > waitingUntil) show(here, photos);
         const image = find("#photo img");
