@@ -6,6 +6,7 @@ Needs Chromium or Chrome; without one these tests are skipped, unless CBIR_REQUI
 import re
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
 from tests.cbir.ui.browser import (
