@@ -247,6 +247,7 @@ def test_what_the_app_saw_is_corrected_by_a_click(visit, photo, device, theme, l
     page = visit(f"?__theme={theme}", locale=locale, **(PHONE if device == "phone" else WIDE))
     upload(page, photo)
     expect(captions(page).first).to_contain_text(re.compile("red shirt|camisa vermelha"))
+    page.wait_for_function("history.state?.uploads")  # the search has its address
     color = page.locator(".chip", has_text=re.compile("^red|^vermelho"))
     color.click()
     choices = page.get_by_role("group", name=re.compile("correct the color|corrigir a cor"))
