@@ -1,7 +1,7 @@
 // The part of the photo to search with: a box that is dragged over the large photo by mouse, finger or keys, or four
 // numbers in the options; its frame lies over the small photo. Boxes are [left, top, right, bottom] in percent.
 () => {
-    const {find, changed, search, uploads} = window.apparel;
+    const {find, correct} = window.apparel;
     const LEAST = 3; // percent of a side
     const edges = () => {
         const numbers = new URLSearchParams(location.search).get("crop")?.split(/[,;]/).map(parseFloat);
@@ -9,7 +9,7 @@
     };
     const set = (part) => {
         const crop = part?.map((edge) => Math.round(edge * 10) / 10).join(", ") ?? "";
-        search(changed({crop}), uploads());
+        correct(new URLSearchParams({crop}).toString());
     };
 
     // --- its frame over the small photo ---

@@ -39,7 +39,10 @@ SPARE_THREADS = 16  # beside one for each call: for files, and for what Gradio d
 PAGE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 
 ASKED = "() => location.search + (history.state?.uploads ?? '')"
-SHOW_ADDRESS = "(here) => apparel.arrived(here)"
+ASK = "() => apparel.ask()"
+CORRECT = "(correction) => apparel.corrected(correction, {lists}, {texts})"
+SHOW_ADDRESS = "(here) => { apparel.answered(); apparel.arrived(here); }"
+NOT_FOUND = "() => apparel.answered()"
 SHOW_DETAILS = "(details) => apparel.told(details)"
 SHOW_NO_DETAILS = "() => apparel.untold()"
 SCRIPTS = ("page", "take", "crop", "closely", "map")  # each adds what others call to `window.apparel`
@@ -151,10 +154,12 @@ def _draw(handlers: Handlers, can_rescan: bool) -> dict[str, gr.Tab]:
         if can_rescan:
             controls["rescan"] = gr.Button(I18N("rescan"), size="sm", elem_id="rescan")
     html("dialogs", views.dialogs(words))
-    # Unseen: the address that `page.js` asks to restore, the photo that `take.js` gives, the address of the search that
-    # is shown, what changes when an address was restored, the open tab, the seed of the last random photo, and why the
-    # result that is looked at was found.
+    # Unseen: the address that `page.js` asks to restore, what it changes of the search, the search that it asks for,
+    # the photo that `take.js` gives, the address of the search that is shown, what changes when controls were set, the
+    # open tab, the seed of the last random photo, and why the result that is looked at was found.
     hidden("address")
+    hidden("correction")
+    hidden("due")
     hidden("taken")
     hidden("here")
     hidden("restored", "")
@@ -220,7 +225,8 @@ def _connect(handlers: Events, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None
 
     changes = [_changed(control) for control in options]
     changes += [control.change for control in named("photo", "more", "crop", "restored")]
-    changed = gr.on(changes, handlers.refresh, asked, shown, trigger_mode="always_last", **searches)
+    gr.on(changes, None, None, None, js=ASK, trigger_mode="multiple", **browser)
+    changed = controls["due"].change(handlers.refresh, asked, shown, trigger_mode="always_last", **searches)
 
     first = named("heading", "notices", "foot", "examples", "dialogs")
     choices = named(*(option.parameter for option in OPTIONS if option.choices or option.label))
@@ -230,6 +236,11 @@ def _connect(handlers: Events, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None
     address = controls["address"]
     demo.load(handlers.restore, address, restored, js=ASKED, **quiet)
     address.change(handlers.restore, address, restored, trigger_mode="always_last", **quiet)
+    lists = [o.parameter for o in OPTIONS if o.is_list]
+    texts = [*(o.parameter for o in OPTIONS if o.is_text or o.is_swatch), "crop"]
+    correction, set_by_it = controls["correction"], named(*lists, *texts, "restored")
+    js = CORRECT.format(lists=json.dumps(lists), texts=json.dumps(texts))
+    correction.change(None, correction, set_by_it, js=js, trigger_mode="multiple", **browser)
 
     open_tab = controls["open_tab"]
     show_tab = {"fn": handlers.show_tab, "inputs": {open_tab, *asked}, "outputs": named("compare", "map", "report")}
@@ -241,7 +252,9 @@ def _connect(handlers: Events, tabs: dict[str, gr.Tab], demo: gr.Blocks) -> None
 
     # A photo that cannot be read does not stay.
     unreadable = named("photo", "more", "crop")
-    changed.failure(handlers.drop_unreadable, asked, unreadable, **quiet)
+    dropped = changed.failure(handlers.drop_unreadable, asked, unreadable, **quiet)
+    for end in (dropped.success, dropped.failure):
+        end(None, None, None, js=NOT_FOUND, **browser)
     taken = controls["taken"]
     taken.change(handlers.take, taken, named("photo", "crop"), **(PAGE | {"show_progress_on": controls["photo"]}))
 

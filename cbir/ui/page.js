@@ -27,7 +27,7 @@
         fill("#address", `${address || "?"}${photos}#${++asked}`); // the same address twice is asked for twice
     };
     addEventListener("popstate", () => go(location.search, uploads()));
-    for (const act of ["pointerdown", "keydown"]) addEventListener(act, () => (waitingUntil = 0), true);
+    for (const act of ["pointerdown", "keydown", "drop", "change"]) addEventListener(act, () => (waitingUntil = 0), true);
 
     const say = (button, text) => {
         const before = button.textContent;
@@ -38,12 +38,11 @@
         const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
         const on = (selector) => plain && event.target.closest(selector);
         const link = on("a[data-search], [data-id]"), change = on("[data-with]"), copy = on("[data-copy]");
-        if (link || change) settle();
         if (link) {
             event.preventDefault();
             search(link.dataset.id ? changed({crop: "", id: link.dataset.id}) : link.search, "");
         }
-        if (change) search(changed(Object.fromEntries(new URLSearchParams(change.dataset.with))), uploads());
+        if (change) correct(change.dataset.with);
         if (copy) navigator.clipboard.writeText(location.href).then(
             () => say(copy, copy.dataset.copy),
             () => prompt("", location.href), // where the browser keeps the clipboard to itself
@@ -58,6 +57,39 @@
     const search = (address, photos) => {
         show(address, photos);
         go(address, photos);
+    };
+    // Sets some of the controls, lists and texts, and leaves the others, and the photos, as the page holds them now:
+    // the address may be that of an earlier search. What comes of it has its address when it arrives.
+    let corrections = 0;
+    const correct = (settings) => fill("#correction", `${settings}#${++corrections}`);
+    // -> for each name the new value of its control, undefined to leave it; at the end something new each time
+    const corrected = (correction, lists, texts) => {
+        const [settings, number] = correction.split("#");
+        const given = new URLSearchParams(settings);
+        const value = (name, all) => (given.has(name) ? all(given.getAll(name)) : undefined);
+        return [
+            ...lists.map((name) => value(name, (values) => values.filter(Boolean))),
+            ...texts.map((name) => value(name, (values) => values.at(-1))),
+            `correction ${number}`,
+        ];
+    };
+    // One change may set many controls, each of which asks for a search, and Gradio would start some of them side by
+    // side, with what the controls held in between, and show whichever is answered last: they are one search. The next
+    // one waits until this one is shown, or until a photo that cannot be read is gone.
+    let due = 0, searches = 0, busyUntil = 0, isWanted = false;
+    const start = () => {
+        isWanted = Date.now() < busyUntil;
+        if (isWanted) return;
+        busyUntil = Date.now() + 30000; // the answer may be lost
+        fill("#due", `${++searches}`);
+    };
+    const ask = () => {
+        clearTimeout(due);
+        due = setTimeout(start, 20);
+    };
+    const answered = () => {
+        busyUntil = 0;
+        if (isWanted) ask();
     };
     // This search with other settings; an empty one is left out.
     const changed = (settings) => {
@@ -115,6 +147,16 @@
         target.style.left = `${Math.max(8, Math.min(chip.left, innerWidth - 232))}px`;
         target.style.top = `${chip.bottom + 4}px`;
     }, true);
+    // An answer that draws the line anew takes what is open away, without such an event: it opens again.
+    let open = "";
+    document.addEventListener("beforetoggle", ({target, newState}) => {
+        if (target.matches(".choices")) open = newState === "open" ? target.id : "";
+    }, true);
+    new MutationObserver(() => {
+        const menu = open && document.getElementById(open);
+        if (!menu) open = "";
+        else if (!menu.matches(":popover-open")) menu.showPopover();
+    }).observe(find("#line"), {childList: true, subtree: true});
 
     // --- a color that is picked goes into the words, in place of another, and is searched for ---
     document.addEventListener("change", ({target}) => {
@@ -137,11 +179,6 @@
     };
     const photosOf = (given) => [...given].filter(([name]) => ["photo", "more"].includes(name))
         .map(([name, path]) => `&${name}=${encodeURIComponent(path)}`).join("");
-    // A click may come between a search that is shown and its address.
-    const settle = () => {
-        const here = find("#here :is(textarea, input)")?.value;
-        if (here && Date.now() > waitingUntil) show(here, photosOf(new URLSearchParams(here)));
-    };
     const queryOf = (address, photos) => `${new URLSearchParams(address).get("id") ?? ""}${photos}`;
     let lastQuery = queryOf(location.search, uploads());
     const arrived = (here) => {
@@ -160,7 +197,10 @@
         const line = find("#line");
         if (isNarrow() || line.getBoundingClientRect().top < 0) line.scrollIntoView({behavior: glide()});
     };
-    window.apparel = {arrived, show_seed, show_methods, show_results, find, all, fill, changed, search, uploads};
+    window.apparel = {
+        find, all, fill, changed, search, correct, corrected, ask, answered, arrived,
+        show_seed, show_methods, show_results,
+    };
 
     // --- keys ---
     // A group is one stop of the tab key, and arrow keys go from one to the next; a radio button or a tab is chosen too.

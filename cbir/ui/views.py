@@ -1,7 +1,8 @@
 """The parts of the page that are plain HTML: what `templates/` are filled with.
 
 What `page.js` makes of their attributes: an `<a data-search href="?…">` restores the search of that address, also in a
-new tab; `data-id` makes that picture the query; `data-with="k=24&types="` searches again with these settings changed.
+new tab; `data-id` makes that picture the query; `data-with="words=&types="` searches again with these lists and texts
+changed.
 """
 
 import json

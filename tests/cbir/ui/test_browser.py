@@ -6,7 +6,6 @@ Needs Chromium or Chrome; without one these tests are skipped, unless CBIR_REQUI
 import re
 
 import pytest
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
 from tests.cbir.ui.browser import (
@@ -230,37 +229,89 @@ def test_an_empty_answer_shows_the_way_out(visit):
     expect(page.locator("#types input:checked")).to_have_count(0)
 
 
-def correct(page, chip, text):
-    """Chooses behind a chip; the answer of an earlier change may draw the line anew, which closes what is open."""
-    for _ in range(5):
-        chip.click()
-        choice = page.locator(".choices:popover-open button", has_text=re.compile(text))
-        try:
-            return choice.click(timeout=3000)
-        except PlaywrightTimeoutError:
-            continue
-    raise AssertionError(f"no choice {text}")
-
-
 @LOOKS
 def test_what_the_app_saw_is_corrected_by_a_click(visit, photo, device, theme, locale):
     page = visit(f"?__theme={theme}", locale=locale, **(PHONE if device == "phone" else WIDE))
     upload(page, photo)
     expect(captions(page).first).to_contain_text(re.compile("red shirt|camisa vermelha"))
-    page.wait_for_function("history.state?.uploads")  # the search has its address
     color = page.locator(".chip", has_text=re.compile("^red|^vermelho"))
     color.click()
     choices = page.get_by_role("group", name=re.compile("correct the color|corrigir a cor"))
     expect(choices).to_be_in_viewport(ratio=1)
     page.keyboard.press("Escape")
     expect(choices).to_be_hidden()
-    correct(page, color, "^blue|^azul")
+    color.click()
+    choices.get_by_role("button", name=re.compile("^blue|^azul")).click()
     expect(captions(page).first).to_contain_text(re.compile("blue shirt|camisa azul"))
     expect(page.locator("#words textarea, #words input")).to_have_value(re.compile("blue|azul"))
     expect(page).to_have_url(re.compile("words="))
-    correct(page, page.locator(".chip.corrected"), "as the app|como o aplicativo")
+    page.locator(".chip.corrected").click()
+    choices.get_by_role("button", name=re.compile("as the app|como o aplicativo")).click()
     expect(captions(page).first).to_contain_text(re.compile("red shirt|camisa vermelha"))
     expect(page).not_to_have_url(re.compile("words="))
+
+
+def test_a_correction_keeps_the_photo_before_the_address_of_its_search_has_arrived(visit, photo):
+    page = visit()
+    page.evaluate("() => { window.arrived = apparel.arrived; apparel.arrived = () => {}; }")
+    upload(page, photo)
+    assert not page.evaluate("history.state?.uploads")
+    page.locator(".chip", has_text=re.compile("^red")).click()
+    page.evaluate("() => { apparel.arrived = window.arrived; }")
+    page.locator(".choices:popover-open button", has_text=re.compile("^blue")).click()
+    expect(captions(page).first).to_contain_text("blue shirt")
+    expect(page.locator("#photo img")).to_have_attribute("src", re.compile("photo.png"))
+    expect(page).to_have_url(re.compile("words=blue"))
+    assert "photo.png" in page.evaluate("history.state.uploads")
+
+
+def test_what_changes_many_controls_is_one_search(visit, photo):
+    page, searches = visit("?words=blue&types=shirt"), []
+    expect(captions(page)).to_have_count(12)
+    dependencies = page.evaluate("gradio_config.dependencies.map(({id, api_name}) => [id, api_name])")
+    refresh = next(id for id, name in dependencies if name == "refresh")
+
+    def note(request):
+        if "/queue/join" in request.url and request.post_data_json["fn_index"] == refresh:
+            searches.append(request)
+
+    page.on("request", note)
+    upload(page, photo)
+    page.wait_for_function("history.state?.uploads")
+    assert len(searches) == 1
+    page.evaluate("apparel.correct('words=&color=&types=&crop=0, 0, 90, 90')")
+    expect(page).to_have_url(re.compile(r"\?crop="))
+    page.go_back()
+    expect(page).to_have_url(re.compile("words=blue"))
+    expect(page.locator(".chip.corrected")).to_be_visible()
+    assert len(searches) == 3
+
+
+def test_a_broken_photo_is_told_of_once_and_does_not_stay(visit, tmp_path):
+    page = visit(locale="pt-BR")
+    broken = tmp_path / "photo.png"
+    broken.write_bytes(b"no picture")
+    page.set_input_files("#photo input[type=file]", broken)
+    expect(page.locator(".toast-body")).to_have_count(1)
+    expect(page.locator("#photo img")).to_have_count(0)
+    expect(title(page)).to_contain_text("catálogo")
+    expect(page.locator(".toast-body")).not_to_contain_text("(2)")
+
+
+def test_a_menu_of_a_chip_stays_open_when_the_line_is_drawn_anew(visit, photo):
+    page = visit()
+    upload(page, photo)
+    page.locator(".chip", has_text=re.compile("^red")).click()
+    menu = page.locator("#choices-color")
+    expect(menu).to_be_visible()
+    menu.evaluate("menu => { menu.dataset.old = ''; apparel.correct('types=shirt'); }")
+    expect(page).to_have_url(re.compile("types=shirt"))
+    expect(page.locator("[data-old]")).to_have_count(0)
+    expect(menu).to_be_in_viewport(ratio=1)
+    menu.get_by_role("button", name=re.compile("^blue")).click()
+    expect(captions(page).first).to_contain_text("blue shirt")
+    expect(menu).to_be_hidden()
+    expect(page).to_have_url(re.compile("types=shirt"))
 
 
 def test_an_example_is_searched_and_the_catalogue_shows_more(visit):
