@@ -546,7 +546,7 @@ def soak(app: AppProcess, args: argparse.Namespace) -> str:
     context = multiprocessing.get_context("spawn")
     target = Target(app.port, ids, jpegs, config, time.time() + 60 * args.minutes)
     answers = context.Queue()
-    process = context.Process(target=_run_hostile, args=(target, answers))
+    process = context.Process(target=_run_hostile, args=(target, answers), daemon=True)  # ends with this one
     process.start()
     honest = HonestClients(target)
     before = app.cpu_seconds()

@@ -123,7 +123,8 @@ class Serving:
         changes = self.update()
         words = Words.of(request)
         numbers = {name: words.number(changes[name]) for name in ("added", "changed", "removed")}
-        gr.Info(words("rescanned", **numbers, unreadable=words.number(len(changes["unreadable"]))))
+        unreadable = words.number(len(changes["unreadable"]))
+        gr.Info(words("rescanned", **numbers, unreadable=unreadable), title=words("done"))
         return str(time.monotonic_ns())
 
     def _served(self, retriever: Retriever, thumbnails: Thumbnails, is_renewed: bool) -> _Served:

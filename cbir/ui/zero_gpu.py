@@ -65,7 +65,8 @@ def with_lent_gpu(backbone: Backbone) -> Backbone:
             event = LocalContext.event_id.get(None)
             if event and event not in told:  # once, however many photos are searched with
                 told.append(event)
-                gr.Warning(Words.of(LocalContext.request.get(None))("no_gpu"))
+                words = Words.of(LocalContext.request.get(None))
+                gr.Warning(words("no_gpu"), title=words("notice"))
             return backbone.forward(batch)
 
     told: deque[str] = deque(maxlen=64)

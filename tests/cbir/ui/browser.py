@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SHIRT = "red_shirt/3.png"
+ANSWERED = re.compile("The 12 closest|No confident match")  # of a picture taken at random
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 WIDE = {"viewport": {"width": 1440, "height": 900}}
 MARKS = [
