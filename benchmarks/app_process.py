@@ -1,5 +1,6 @@
 """The app as a process of its own, watched: its memory, its time, its log, and what it leaves behind."""
 
+import contextlib
 import os
 import re
 import signal
@@ -99,11 +100,10 @@ class AppProcess:
     def disk(self) -> float:
         """MB of its temporary files."""
         total = 0
-        for path in self.temporary.rglob("*"):
-            try:
-                total += path.stat().st_size if path.is_file() else 0
-            except OSError:  # gone meanwhile
-                continue
+        for folder, _, names in os.walk(self.temporary):  # passes over folders that are gone meanwhile
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    total += (Path(folder) / name).stat().st_size
         return total / 2**20
 
     def _status(self, name: str) -> float:
