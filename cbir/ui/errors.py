@@ -35,7 +35,7 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
         except AbandonedError:
             raise
         except CbirError as error:
-            raise gr.Error(words.message(error.message), title=words("error"), print_exception=False) from error
+            raise gr.Error(words.message(error.message), print_exception=False) from error
         except Exception as error:
             log.exception("bug in %s", handler.__qualname__)
             raise bug(words) from error
@@ -45,4 +45,4 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
 
 def bug(words: Words) -> gr.Error:
     """What people read of a mistake of ours."""
-    return gr.Error(words("bug"), title=words("error"), print_exception=False)
+    return gr.Error(words("bug"), print_exception=False)
