@@ -258,7 +258,7 @@ def test_what_the_app_saw_is_corrected_by_a_click(visit, photo, device, theme, l
 
 def test_a_correction_keeps_the_photo_before_the_address_of_its_search_has_arrived(visit, photo):
     page = visit()
-    page.wait_for_function("window.apparel?.arrived")
+    page.wait_for_function("!!window.apparel")
     page.evaluate("() => { window.arrived = apparel.arrived; apparel.arrived = () => {}; }")
     upload(page, photo)
     assert not page.evaluate("history.state?.uploads")

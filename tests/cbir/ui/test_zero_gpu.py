@@ -79,7 +79,7 @@ def test_photos_are_embedded_on_the_gpu_and_nothing_else(spaces, toy_bundle):
 
 def test_a_visitor_without_quota_is_told_once_and_served_by_the_cpu(spaces, monkeypatch, caplog):
     told = []
-    monkeypatch.setattr(gr, "Warning", told.append)
+    monkeypatch.setattr(gr, "Warning", lambda line, title: told.append(line))
     backbone = Backbone()
     lent = with_lent_gpu(backbone)
     spaces.is_out = True
