@@ -39,12 +39,13 @@ from cbir.export import labels_csv, to_csv, to_json, write_result
 from cbir.files import replacing
 from cbir.gallery import report_unreadable
 from cbir.guesses import Guess
+from cbir.index import with_guesses
 from cbir.labels import LABELS
 from cbir.milvus import MilvusIndex
 from cbir.options import OPTIONS, Option, SearchOptions
 from cbir.own_photos import index_folder
 from cbir.ranking import SearchResult
-from cbir.search import Retriever, with_guesses
+from cbir.search import Retriever
 from cbir.starting import run_main
 from cbir.version import __version__
 
@@ -141,7 +142,8 @@ def _label(args: argparse.Namespace) -> int:
     if bundle.attributes is None:
         raise CbirError("this bundle has no learned method to guess labels with: give --bundle one that has")
     backbone = load_bundle_backbone(bundle, args.weights)
-    gallery = with_guesses(index_folder(args.photos, bundle, backbone))
+    photos = index_folder(args.photos, bundle, backbone)
+    gallery = with_guesses(photos, photos.gallery)
     with replacing(args.csv) as new:
         new.write_text(labels_csv(gallery), encoding="utf-8", newline="")
     counts, guessed = gallery.counts(), gallery.counts(guessed=True)

@@ -133,15 +133,20 @@ class Gallery:
         return (self.labels[label] == "") & (self.guesses is not None)
 
     @cached_property
-    def _shown(self) -> dict[str, np.ndarray]:
+    def shown(self) -> dict[str, np.ndarray]:
         """For each of `LABELS` (g,) str, what it is shown as; "" where it is neither known nor guessed."""
         if self.guesses is None:
             return dict(self.labels)
         return {name: np.where(self.labels[name] != "", self.labels[name], self.guesses.shown(name)) for name in LABELS}
 
+    def probable(self, label: str) -> np.ndarray:
+        """(g,) str, the label, the most probable where it is unknown; "" where it is not guessed either."""
+        known = self.labels[label]
+        return known if self.guesses is None else np.where(known != "", known, self.guesses.values[label])
+
     def classes(self, label: str) -> list[str]:
         """What a label is shown as here, in alphabetical order, `UNSURE` last; without "" for unknown."""
-        values = [str(value) for value in np.unique(self._shown[label]) if value]
+        values = [str(value) for value in np.unique(self.shown[label]) if value]
         return sorted(values, key=lambda value: value == UNSURE)
 
     def selection(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
@@ -183,12 +188,12 @@ class Gallery:
         if guessed:
             among = {label: rows & self.is_guessed(label) for label, rows in among.items()}
         return {
-            label: {value: int(np.sum(self._shown[label][rows] == value)) for value in self.classes(label)}
+            label: {value: int(np.sum(self.shown[label][rows] == value)) for value in self.classes(label)}
             for label, rows in among.items()
         }
 
     def _having(self, label: str, values: Sequence[str]) -> np.ndarray:
-        return np.isin(self._shown[label], values) if values else np.ones(len(self), bool)
+        return np.isin(self.shown[label], values) if values else np.ones(len(self), bool)
 
     def sample(self, seed: int, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
         """What the filters leave, shuffled, with every class among the first.

@@ -6,14 +6,17 @@ and candidates for a query, which are then scored and ranked like a gallery of t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cbir.bundle import Bundle
 from cbir.features import Features
 from cbir.gallery import Gallery, check_filters
-from cbir.labels import Task
+from cbir.guesses import guess_labels
+from cbir.labels import LABELS, Task
 from cbir.options import SearchOptions
+from cbir.similarity import EVEN_WEIGHT
 from cbir.words import Wanted
 
 
@@ -49,6 +52,11 @@ class Plan:
     task: Task
     wanted: Wanted
     without_colors: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> float:
+        """Of the color against the type, from 0 to 1."""
+        return EVEN_WEIGHT if self.options.weight is None else self.options.weight
 
 
 @dataclass(frozen=True)
@@ -179,3 +187,10 @@ class GalleryIndex(Index):
     def shortlist(self, query: Query, plan: Plan) -> Shortlist:
         """All of it."""
         return Shortlist(self._gallery, True)
+
+
+def with_guesses(bundle: Bundle, gallery: Gallery) -> Gallery:
+    """Photos by the backbone of a bundle, with guesses where labels are unknown and the bundle can tell."""
+    if bundle.attributes is None or all((gallery.labels[name] != "").all() for name in LABELS):
+        return gallery
+    return replace(gallery, guesses=guess_labels(gallery.features, bundle.attributes, bundle.familiarity))

@@ -36,11 +36,11 @@ from cbir.features import Features, unit
 from cbir.features.color_descriptor import BINS, bin_shares
 from cbir.features.color_share import REGION, color_weights
 from cbir.gallery import Gallery, check_filters
-from cbir.guesses import UNSURE, Guesses, guess_labels
-from cbir.index import Index, Plan, Query, Shortlist
+from cbir.guesses import UNSURE, Guesses
+from cbir.index import Index, Plan, Query, Shortlist, with_guesses
 from cbir.labels import LABELS, Task
 from cbir.progress import in_parts
-from cbir.similarity import SIMILARITIES
+from cbir.similarity import EVEN_WEIGHT, SIMILARITIES
 from cbir.similarity.likeness import LIKENESS_WEIGHT
 from cbir.similarity.pairs import PairRegression, encode_logistic_regression
 from cbir.storage import flatten
@@ -300,7 +300,7 @@ class MilvusIndex(Index):
 
     def _write_values(self, gallery: Gallery) -> None:
         """Says what labels are shown as, in rows of their own."""
-        shown = self._guessed(gallery)
+        shown = with_guesses(self._bundle, gallery)
         missing = [
             (label, value) for label in LABELS for value in shown.classes(label) if value not in self._values[label]
         ]
@@ -309,8 +309,8 @@ class MilvusIndex(Index):
             del self._values
 
     def _rows_of(self, gallery: Gallery) -> list[dict[str, Any]]:
-        shown = self._guessed(gallery)
-        vectors = vectors_of(self._bundle, gallery.features)
+        shown = with_guesses(self._bundle, gallery)
+        colors, vectors = shown.probable("color"), vectors_of(self._bundle, gallery.features)
         rows = []
         for row, id in enumerate(gallery.ids.tolist()):
             labels, guesses = gallery.labels_of(row), shown.guesses_of(row)
@@ -323,21 +323,12 @@ class MilvusIndex(Index):
                     "features": base64.b64encode(_packed(gallery.features, row)).decode(),
                     "thumbnail": _pieces(base64.b64encode(gallery.thumbnails[row]).decode()),
                     "guesses": json.dumps({n: [g.value, g.probability, g.is_sure] for n, g in guesses.items()}),
-                    "likely_color": labels["color"] or (guesses["color"].value if "color" in guesses else ""),
+                    "likely_color": str(colors[row]),
                     **labels,
-                    **{f"shown_{n}": labels[n] or (guesses[n].shown if n in guesses else "") for n in LABELS},
+                    **{f"shown_{name}": str(column[row]) for name, column in shown.shown.items()},
                 }
             )
         return rows
-
-    def _guessed(self, gallery: Gallery) -> Gallery:
-        """With guesses where labels are unknown and the bundle can tell."""
-        attributes = self._bundle.attributes
-        known = all((gallery.labels[name] != "").all() for name in LABELS)
-        guesses = None
-        if attributes is not None and not known:
-            guesses = guess_labels(gallery.features, attributes, self._bundle.familiarity)
-        return Gallery(gallery.ids, gallery.labels, gallery.features, gallery.thumbnails, gallery.splits, guesses)
 
     # --- rows ---
 
@@ -392,8 +383,10 @@ class MilvusIndex(Index):
             return known[1]
         with _errors(self.address):
             (row,) = self._client.query(COLLECTION, filter=_all_of(_PHOTOS, expression), output_fields=["count(*)"])
-        self._counted[expression] = now, int(row["count(*)"])
-        return self._counted[expression][1]
+        n = int(row["count(*)"])
+        recent = {asked: known for asked, known in list(self._counted.items()) if now - known[0] < KEPT_SECONDS}
+        self._counted = {**recent, expression: (now, n)}
+        return n
 
     def _upsert(self, rows: list[dict[str, Any]]) -> None:
         with _errors(self.address):
@@ -478,7 +471,7 @@ def ways(bundle: Bundle, query: Query, plan: Plan) -> list[Way]:
     photos, wanted, least = query.features, plan.wanted, plan.options.least_similar
     found = []
     if query.ids:
-        found = _METHODS[plan.options.method](bundle, photos, plan)
+        found = _METHODS.get(plan.options.method, _other_ways)(bundle, photos, plan)
     if wanted:
         found = [Way(way.field, way.vector) for way in found]  # a score is then a product with what is wanted
         shares = [_of_codes(bundle, shares=color_weights(color.shades)) for color in wanted.colors]
@@ -539,8 +532,8 @@ def _default_ways(bundle: Bundle, photos: Features, plan: Plan) -> list[Way]:
     return [*by_labels, *(Way("codes", _of_codes(bundle, likeness=one)) for one in likeness)]
 
 
-def _forest_ways(bundle: Bundle, photos: Features, plan: Plan) -> list[Way]:
-    """By what the other methods find."""
+def _other_ways(bundle: Bundle, photos: Features, plan: Plan) -> list[Way]:
+    """For methods that no inner product comes near to, as the forest: by what the others find."""
     found = _cosine_ways(bundle, photos, plan)
     if _regression(bundle) is not None:
         found += _regression_ways(bundle, photos, plan)
@@ -555,7 +548,6 @@ _METHODS: dict[str, Callable[[Bundle, Features, Plan], list[Way]]] = {
     "cosine": _cosine_ways,
     "inverse_euclidean": _euclidean_ways,
     "logistic_regression": _regression_ways,
-    "random_forest": _forest_ways,
 }
 
 
@@ -575,7 +567,7 @@ def _reversed(way: Way) -> Way:
 
 def _agreement(bundle: Bundle, photos: Features, plan: Plan) -> list[tuple[np.ndarray, bool]]:
     """Vectors whose inner products with codes are, or come near to, the probability that labels agree."""
-    attributes, task, weight = bundle.attributes, plan.task, plan.options.weight
+    attributes, task, weight = bundle.attributes, plan.task, plan.weight
     assert attributes is not None
     posteriors = attributes.posteriors(photos)
     parts = {label: posteriors[label].mean(axis=0) for label in LABELS}
@@ -585,7 +577,7 @@ def _agreement(bundle: Bundle, photos: Features, plan: Plan) -> list[tuple[np.nd
     if len(task.labels) == 1:
         (label,) = task.labels
         return [(_of_codes(bundle, **{label: parts[label]}), True)]
-    if weight is None or weight == 0.5:
+    if weight == EVEN_WEIGHT:
         return [(_of_codes(bundle, both=both), True)]
     # Near to the product, by the first terms of its logarithm.
     mixed = _of_codes(bundle, type=(1 - weight) * parts["type"], color=weight * parts["color"])

@@ -20,7 +20,7 @@ from cbir.guesses import Guess
 from cbir.index import Plan, Query
 from cbir.labels import LABELS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
-from cbir.similarity import EVEN_WEIGHT, SIMILARITIES, Similarity
+from cbir.similarity import SIMILARITIES, Similarity
 from cbir.similarity.codes import Codes, kept, take
 from cbir.similarity.likeness import MatchFigures, match_figures
 from cbir.version import __version__
@@ -167,7 +167,7 @@ class Ranker:
     def _scores(self, query: Query, plan: Plan, fit: Fit | None) -> np.ndarray:
         closeness = self._closeness(query, plan) if query.ids else None
         if fit is not None:
-            return fit.score(closeness, _weight(plan))
+            return fit.score(closeness, plan.weight)
         if closeness is None:
             raise CbirError("expected at least one photo or id to search with, got none")
         return closeness
@@ -182,7 +182,7 @@ class Ranker:
         model, codes = self._bundle.models.of(method), self._gallery_codes(method)
         # Photo by photo: then its scores do not depend, not even by rounding, on those beside it.
         by_photo = [
-            method.compare(method.encode(query.features.take([i]), model), codes, model, plan.task, _weight(plan))
+            method.compare(method.encode(query.features.take([i]), model), codes, model, plan.task, plan.weight)
             for i in range(len(query.features))
         ]
         return np.mean(by_photo, axis=0)[0]
@@ -256,9 +256,7 @@ class Ranker:
 
     @cached_property
     def _item_colors(self) -> np.ndarray:
-        """(g,) str, the most probable where unknown."""
-        known, guesses = self.gallery.labels["color"], self.gallery.guesses
-        return known if guesses is None else np.where(known != "", known, guesses.values["color"])
+        return self.gallery.probable("color")
 
     def _has_other_color(self, colors: Sequence[str]) -> np.ndarray:
         """(g,) bool, which items most probably have none of these colors."""
@@ -285,10 +283,6 @@ def no_colors() -> CbirError:
     return CbirError(
         "other colors cannot be told without a label: this bundle has no learned method, search one that has"
     )
-
-
-def _weight(plan: Plan) -> float:
-    return EVEN_WEIGHT if plan.options.weight is None else plan.options.weight
 
 
 def _known(value: float) -> float | None:

@@ -16,10 +16,9 @@ from cbir.bundle import Bundle, load_bundle_backbone
 from cbir.errors import BundleError, CbirError, UnknownNameError
 from cbir.features import Features, extract
 from cbir.features.backbone import Backbone, Box
-from cbir.gallery import Gallery
 from cbir.guesses import UNSURE, Seen, guess_labels, seen_labels
 from cbir.images import crop_image, load_image
-from cbir.index import GalleryIndex, Index, Plan, Query
+from cbir.index import GalleryIndex, Index, Plan, Query, with_guesses
 from cbir.labels import LABELS, TASKS, Task
 from cbir.options import DEFAULT_OPTIONS, SearchOptions
 from cbir.ranking import Ranker, SearchResult, no_colors
@@ -85,7 +84,7 @@ class Retriever:
             BundleError: the backbone is not the one that made the bundle.
         """
         self.bundle = bundle
-        self.index = GalleryIndex(with_guesses(bundle)) if index is None else index
+        self.index = GalleryIndex(with_guesses(bundle, bundle.gallery)) if index is None else index
         self.reader = reader or Reader()
         self._backbone = None
         self._whole = None if self.index.gallery is None else Ranker(bundle, self.index.gallery)
@@ -273,11 +272,3 @@ class Retriever:
                 **{"backbone": made_by.name, "origin": made_by.weights.origin, "got": backbone.name},
             )
         return backbone
-
-
-def with_guesses(bundle: Bundle) -> Gallery:
-    """The gallery of a bundle, with guesses where labels are unknown and the bundle can tell."""
-    gallery = bundle.gallery
-    if bundle.attributes is None or all((gallery.labels[name] != "").all() for name in LABELS):
-        return gallery
-    return replace(gallery, guesses=guess_labels(gallery.features, bundle.attributes, bundle.familiarity))

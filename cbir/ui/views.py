@@ -352,18 +352,16 @@ def collection_map(
     spots = np.column_stack([across, MAP_SIDE - up]).tolist()
     colors = list(POINTS)
     points: list[list[object]] = []
-    shown: dict[str, list[str]] = {name: [] for name in LABELS}
+    types, shown_colors = (items.shown[name].tolist() for name in LABELS)
     thumbnails.fetch(items.ids.tolist())
     for row, id in enumerate(items.ids.tolist()):
         labels, guesses, (x, y) = items.labels_of(row), items.guesses_of(row), spots[row]
-        for name, values in shown.items():
-            values.append(labels[name] or (guesses[name].shown if name in guesses else ""))
-        color = colors.index(shown["color"][-1]) if shown["color"][-1] in POINTS else len(colors)
+        color = colors.index(shown_colors[row]) if shown_colors[row] in POINTS else len(colors)
         points.append([x, y, color, id, words.garment(labels, guesses) or words("picture"), thumbnails.url(id)])
     drawing = {
         "points": points,
         "colors": [*POINTS.values(), UNKNOWN_COLOR],
-        "groups": _groups(np.array(spots[: len(points)]), shown["type"], shown["color"], words),
+        "groups": _groups(np.array(spots[: len(points)]), types, shown_colors, words),
         "matches": list(matches),
         "query": None if query is None else spots[-1],
     }
