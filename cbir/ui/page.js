@@ -141,17 +141,16 @@
     });
 
     // --- what a chip of what the app saw may be corrected to opens below it ---
+    let open = "";
     document.addEventListener("beforetoggle", ({target, newState}) => {
-        if (newState !== "open" || !target.matches(".choices")) return;
+        if (!target.matches(".choices")) return;
+        open = newState === "open" ? target.id : "";
+        if (!open) return;
         const chip = find(`.chip[popovertarget=${target.id}]`).getBoundingClientRect();
         target.style.left = `${Math.max(8, Math.min(chip.left, innerWidth - 232))}px`;
         target.style.top = `${chip.bottom + 4}px`;
     }, true);
     // An answer that draws the line anew takes what is open away, without such an event: it opens again.
-    let open = "";
-    document.addEventListener("beforetoggle", ({target, newState}) => {
-        if (target.matches(".choices")) open = newState === "open" ? target.id : "";
-    }, true);
     new MutationObserver(() => {
         const menu = open && document.getElementById(open);
         if (!menu) open = "";
