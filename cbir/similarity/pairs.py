@@ -9,6 +9,7 @@ Legend: n photos, q queries, g gallery items, m pairs, d numbers in an embedding
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -66,6 +67,11 @@ class PairForest:
 
     by_task: Annotated[Mapping[str, bytes], Keys(*LABELS, BLIND)]
 
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """What the forests of all tasks ask about, see `asked_columns`."""
+        return asked_columns([open_forest(graph) for graph in self.by_task.values()])
+
 
 def encode_logistic_regression(features: Features, model: PairRegression) -> Codes:
     """Embeddings (n, d), their lengths (n,), and what a photo adds to a logit by itself, by task (n, t)."""
@@ -100,7 +106,7 @@ def encode_random_forest(features: Features, model: PairForest) -> Codes:
     """
     embedding = features.embedding
     length = lengths(embedding)
-    columns = _columns(model)
+    columns = model.columns
     if FEW < len(embedding) <= MAX_NUMBERS // len(columns):
         return embedding, length, lay_out(embedding, length, columns)
     return embedding, length, np.empty((len(embedding), 0), np.int32)
@@ -111,7 +117,7 @@ def compare_random_forest(
 ) -> np.ndarray:
     """Probability that a pair matches: (q, g) float32."""
     (q, q_lengths, _), (x, x_lengths, table) = queries, gallery
-    columns = _columns(model)
+    columns = model.columns
     unit_queries = single(q) / q_lengths[:, None]
     few = single(x) / x_lengths[:, None] if len(x) <= FEW else None
 
@@ -128,11 +134,6 @@ def compare_random_forest(
     by_name = {name: np.stack([score(forest, query) for query in unit_queries]) for name, forest in forests.items()}
     # The mean of many ones may exceed 1 by a rounding error.
     return np.minimum(_of_task(by_name, task, color_weight), 1)
-
-
-def _columns(model: PairForest) -> np.ndarray:
-    """What the forests of all tasks ask about, see `asked_columns`."""
-    return asked_columns([open_forest(graph) for graph in model.by_task.values()])
 
 
 def pair_features(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -52,12 +52,36 @@ def _goes_left(key, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _last(yes, far, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
-    """The last number, from one that goes left to the far end, that goes left as well."""
-    if _goes_left(far, a, threshold, is_product, bits):
-        return far
-    no = np.int64(far)
-    yes = np.int64(yes)
+def _last(yes, far, guess, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
+    """The last number, from one that goes left to the far end, that goes left as well.
+
+    Looked for from a guess, in steps that double, then by halves: a good guess takes two answers.
+    """
+    way = np.int64(1 if far > yes else -1)
+    yes, far, at = np.int64(yes), np.int64(far), np.int64(guess)
+    if (at - yes) * way < 0 or (far - at) * way < 0:
+        at = yes
+    step = way
+    if _goes_left(np.int32(at), a, threshold, is_product, bits):
+        yes = at
+        while True:
+            at = yes + step if (far - yes - step) * way > 0 else far
+            if not _goes_left(np.int32(at), a, threshold, is_product, bits):
+                break
+            yes = at
+            if yes == far:
+                return np.int32(far)
+            step *= 2
+        no = at
+    else:
+        no = at
+        while True:
+            at = no - step if (no - step - yes) * way > 0 else yes
+            if _goes_left(np.int32(at), a, threshold, is_product, bits):
+                break
+            no = at
+            step *= 2
+        yes = at
     while abs(no - yes) > 1:
         middle = (yes + no) // 2
         if _goes_left(np.int32(middle), a, threshold, is_product, bits):
@@ -65,6 +89,14 @@ def _last(yes, far, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
         else:
             no = middle
     return np.int32(yes)
+
+
+@compiled
+def _key(number, bits):  # noqa: ANN001, ANN202
+    """A number as `forest.ordered` has it; the largest finite one at most."""
+    bits.view(np.float32)[0] = number
+    key = bits[0] if bits[0] >= 0 else bits[0] ^ SIGN
+    return min(max(key, LEAST), MOST)
 
 
 @compiled
@@ -82,14 +114,16 @@ def intervals(query, feature, threshold, left):  # noqa: ANN001, ANN201
         a, t, is_product = query[feature[node] % d], threshold[node], feature[node] >= d
         if is_product:
             sure = LEAST if a >= 0 else MOST
+            low = high = np.float32(t / a) if a != 0 else np.float32(0)
         else:
-            bits.view(np.float32)[0] = a
-            sure = bits[0] if bits[0] >= 0 else bits[0] ^ SIGN
+            sure = _key(a, bits)
+            reach = np.float32(np.sqrt(max(t, np.float32(0))))
+            low, high = np.float32(a - reach), np.float32(a + reach)
         if not _goes_left(sure, a, t, is_product, bits):
             first[node], last[node] = MOST, LEAST
             continue
-        first[node] = _last(sure, LEAST, a, t, is_product, bits)
-        last[node] = _last(sure, MOST, a, t, is_product, bits)
+        first[node] = _last(sure, LEAST, _key(low, bits), a, t, is_product, bits)
+        last[node] = _last(sure, MOST, _key(high, bits), a, t, is_product, bits)
     return first, last
 
 

@@ -11,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from cbir.graphs import open_forest
 from cbir.similarity import forest
 from cbir.similarity.forest import asked_columns, ordered, score_items
+from cbir.similarity.walk import LEAST, MOST, intervals
 
 D, ITEMS = 12, 700
 
@@ -70,6 +71,34 @@ def test_scores_do_not_depend_on_blocks_or_on_other_items(case, monkeypatch):
     monkeypatch.setattr(forest, "BLOCK", 64)
     np.testing.assert_array_equal(score_items(trees, items[0], table, columns), whole)
     np.testing.assert_array_equal(score_items(trees, items[0], table[:, 5:6], columns), whole[5:6])
+
+
+def test_intervals_end_where_the_answer_changes():
+    """Of numbers of every size, with products and squares that underflow or overflow: the ends go left, beyond not."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    sizes = np.float32(10) ** rng.integers(-44, 38, (2, n)).astype(np.float32)
+    a, threshold = (rng.choice(np.array([-1, 0, 1, 1.7], np.float32), (2, n)) * sizes).astype(np.float32)
+    feature = np.concatenate([np.arange(n // 2), n + np.arange(n // 2, n)]).astype(np.int32)
+    first, last = intervals(a, feature, threshold, np.zeros(n, np.int32))
+    some = first <= last
+    assert 1000 < some.sum() < n - 1000
+
+    def goes_left(keys):
+        b = ordered(keys.view(np.float32)).view(np.float32)  # which is its own inverse
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            number = np.where(feature < n, np.square(a - b), a * b)
+        return number <= threshold
+
+    assert goes_left(first)[some].all()
+    assert goes_left(last)[some].all()
+    before, after = some & (first > LEAST), some & (last < MOST)
+    assert before.any()
+    assert after.any()
+    assert not goes_left(first - 1)[before].any()
+    assert not goes_left(last + 1)[after].any()
+    for keys in (np.full(n, LEAST), np.full(n, MOST), ordered(a), ordered(np.zeros(n))):
+        assert not goes_left(keys)[~some].any()
 
 
 def test_order_is_kept():
