@@ -7,6 +7,7 @@ import pytest
 from cbir.labels import RETRIEVAL_TASKS
 from cbir.report import MethodSpreads, OrderInClass, OutOfDomain, PairSpreads, RetrievalSpreads, Seeds, Spread
 from cbir.report_tables import Estimate, Share, Text, report_tables
+from cbir.similarity import DEFAULT_METHOD
 
 
 def with_every_section(report):
@@ -101,6 +102,17 @@ def test_copies_are_shown_by_method_and_edit_with_the_likeness_behind_the_defaul
     by_edit = {row[0].english: row[1:] for row in tables["table.edits"].rows}
     assert by_edit["Likeness alone"] == tuple(report.garments.likeness[e].recall_at_1 for e in report.garments.edits)
     assert "no view is mirrored" in tables["table.garments"].notes[-1]
+
+
+def test_what_the_default_method_trades_is_said_in_figures(tables, report):
+    values = tables["table.garments"].notes[1].values
+    assert values["default_p10"] == report.methods[DEFAULT_METHOD].retrieval["both"].precision_at_10.value
+    assert values["cosine_r1"] == report.garments.methods["cosine"]["mean"].recall_at_1.value
+    without = dataclasses.replace(
+        report, garments=dataclasses.replace(report.garments, methods={"cosine": report.garments.methods["cosine"]})
+    )
+    found = next(table for table in report_tables(without) if table.title.key == "table.garments")
+    assert len(found.notes) == 2
 
 
 def test_the_probability_is_shown_beside_the_share_that_is_right(tables, report):
