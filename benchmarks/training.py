@@ -23,7 +23,12 @@ from train.fit.views import PHOTOS, VIEWS, Views
 T = TypeVar("T")
 
 
-def training(g: int, d: int) -> list[Table]:
+def training(sizes: list[tuple[int, int]]) -> list[Table]:
+    """One table per size (g, d)."""
+    return [_of_size(g, d) for g, d in sizes]
+
+
+def _of_size(g: int, d: int) -> Table:
     """Seconds of each step for g photos x d, without views and pictures, which have to be embedded."""
     features, labels = _photos(g, d)
     seconds: dict[str, float] = {}
@@ -47,7 +52,7 @@ def training(g: int, d: int) -> list[Table]:
     timed("evaluating", lambda: evaluate(bundle))
     rows = [[name, f"{value:.1f}"] for name, value in [*seconds.items(), ("together", sum(seconds.values()))]]
     title = f"Training after embedding, {g:,} drawn photos x {d}: seconds, {os.cpu_count()} cores"
-    return [Table(title, ["step", "seconds"], rows, {"name": "training", **seconds})]
+    return Table(title, ["step", "seconds"], rows, {"name": f"training {g} x {d}", **seconds})
 
 
 def _views(features: Features) -> Views:

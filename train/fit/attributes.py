@@ -3,7 +3,7 @@
 Legend: n photos, p classes of all labels, k classes of a label.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
+from sklearn.utils.parallel import Parallel, delayed
 
 from cbir.errors import DataError
 from cbir.features import Features, unit
@@ -81,8 +82,16 @@ def fit_attributes(
     Raises:
         DataError: the photos show fewer than two classes of a label.
     """
-    model = _fit(features, labels, seed)
-    unseen = _unseen_posteriors(model, features, labels, seed, tuned)
+    whole = np.arange(len(features))
+    if tuned.any():
+        folds = [(np.flatnonzero(tuned), np.flatnonzero(~tuned))]
+    else:
+        folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(whole))
+    model, *others = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(_fit)(features.take(rows), {name: column[rows] for name, column in labels.items()}, seed)
+        for rows in (whole, *(rest for rest, _ in folds))
+    )
+    unseen = _unseen_posteriors(model, others, features, [fold for _, fold in folds])
     temperatures, by_label, parts = {}, {}, []
     for label in LABELS:
         fitted, posteriors = model.by_label[label], unseen[:, model.columns(label)]
@@ -155,16 +164,18 @@ def _single(values: np.ndarray) -> np.ndarray:
 
 
 def _unseen_posteriors(
-    model: AttributeModel, features: Features, labels: Mapping[str, np.ndarray], seed: int, tuned: np.ndarray
+    model: AttributeModel, others: Sequence[AttributeModel], features: Features, folds: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Posteriors of each photo by models that did not see it: (n, p) float32, in the order of the model's classes."""
+    """Posteriors of photos by models that did not see them: (n, p) float32, in the order of the model's classes.
+
+    Args:
+        model: fitted on all photos.
+        others: fitted on the rest of each fold.
+        features: of n photos.
+        folds: rows of each.
+    """
     posteriors = np.zeros((len(features), model.columns(LABELS[-1]).stop), np.float32)
-    if tuned.any():
-        folds = [(np.flatnonzero(tuned), np.flatnonzero(~tuned))]
-    else:
-        folds = KFold(FOLDS, shuffle=True, random_state=seed).split(posteriors)
-    for rest, fold in folds:
-        other = _fit(features.take(rest), {name: column[rest] for name, column in labels.items()}, seed)
+    for other, fold in zip(others, folds, strict=True):
         found = other.posteriors(features.take(fold))
         for label in LABELS:
             # A fold may lack a rare class: its probability is then 0.

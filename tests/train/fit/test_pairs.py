@@ -34,6 +34,15 @@ def reference(model, unit, training, scaler=None):
     return model.predict_proba(scale(pair_features(unit[left], unit[right])))[:, 1].reshape(n, n)
 
 
+def test_features_by_column_are_the_features(training, unit):
+    pairs = training.pairs[BLIND]
+    assert len(pairs) > fitting.PAIRS_AT_A_TIME
+    features, by_column = training.features(pairs), training.features_by_column(pairs)
+    np.testing.assert_array_equal(by_column, features)
+    np.testing.assert_allclose(features, pair_features(unit[pairs.left], unit[pairs.right]), atol=1e-6)
+    assert by_column.flags.f_contiguous
+
+
 def test_pair_features_are_symmetric_and_of_both_embeddings_alone(training):
     left, right = np.array([[0.6, 0.8]]), np.array([[1.0, 0.0]])
     np.testing.assert_allclose(pair_features(left, right), [[0.16, 0.64, 0.6, 0.0]], atol=1e-9)
