@@ -88,6 +88,10 @@ class AppProcess:
         """MB that the process has in memory."""
         return self._status("VmRSS")
 
+    def own_memory(self) -> float:
+        """MB of it that the process cannot do without: not pages of files, which the system drops where it has to."""
+        return self._status("RssAnon")
+
     def peak_memory(self) -> float:
         """MB that the process had at most."""
         return self._status("VmHWM")
