@@ -80,7 +80,7 @@ def fit_random_forest(training: PairTraining) -> PairForest:
     """Random Forest on pair features, as ONNX."""
     by_task = {}
     for task, pairs in training.pairs.items():
-        x = training.features_by_column(pairs)  # trees look at one column at a time: several times as quick
+        x = training.features_by_column(pairs)  # trees look at one column at a time
         forest = RandomForestClassifier(
             FOREST_TREES,
             max_leaf_nodes=FOREST_LEAVES,
