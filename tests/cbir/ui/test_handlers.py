@@ -385,7 +385,7 @@ def test_methods_are_compared_side_by_side(url, picture_of, retriever):
     shown = tab(url, "compare", asked(picture_of(SHIRT), k=5))
     assert shown.count("<section>") == len(retriever.methods)
     assert all(f"<h3>{method.title}</h3>" in shown for method in retriever.methods)
-    assert "Judged by what the query shows: red shirt" in shown
+    assert "Evaluated by what the query shows: red shirt" in shown
     # The mark is in the alternative text and in the caption.
     assert 2 * shown.count("<li class='agrees'>") == shown.count("✓") > 0
     # A link leads to a search with that picture by that method.
