@@ -55,40 +55,20 @@ def _goes_left(key, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
 def _last(yes, far, guess, a, threshold, is_product, bits):  # noqa: ANN001, ANN202
     """The last number, from one that goes left to the far end, that goes left as well.
 
-    Looked for from a guess, in steps that double, then by halves: a good guess takes two answers.
+    Looked for from a guess, in steps that double, then by halves: a good guess takes two or three answers.
     """
-    way = np.int64(1 if far > yes else -1)
-    yes, far, at = np.int64(yes), np.int64(far), np.int64(guess)
-    if (at - yes) * way < 0 or (far - at) * way < 0:
-        at = yes
-    step = way
-    if _goes_left(np.int32(at), a, threshold, is_product, bits):
-        yes = at
-        while True:
-            at = yes + step if (far - yes - step) * way > 0 else far
-            if not _goes_left(np.int32(at), a, threshold, is_product, bits):
-                break
-            yes = at
-            if yes == far:
-                return np.int32(far)
-            step *= 2
-        no = at
-    else:
-        no = at
-        while True:
-            at = no - step if (no - step - yes) * way > 0 else yes
-            if _goes_left(np.int32(at), a, threshold, is_product, bits):
-                break
-            no = at
-            step *= 2
-        yes = at
-    while abs(no - yes) > 1:
-        middle = (yes + no) // 2
-        if _goes_left(np.int32(middle), a, threshold, is_product, bits):
-            yes = middle
+    start, way = np.int64(yes), np.int64(1 if far > yes else -1)
+    low, high = np.int64(0), (far - start) * way + 1  # places from the start: the first goes left, the other not
+    at, step = min(max((guess - start) * way, 1), high - 1), 1
+    while high - low > 1:
+        if _goes_left(np.int32(start + way * at), a, threshold, is_product, bits):
+            low, at = at, at + step
         else:
-            no = middle
-    return np.int32(yes)
+            high, at = at, at - step
+        step *= 2
+        if not low < at < high:
+            at = (low + high) // 2
+    return np.int32(start + way * low)
 
 
 @compiled

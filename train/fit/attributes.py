@@ -82,15 +82,16 @@ def fit_attributes(
     Raises:
         DataError: the photos show fewer than two classes of a label.
     """
-    whole = np.arange(len(features))
     if tuned.any():
         folds = [(np.flatnonzero(tuned), np.flatnonzero(~tuned))]
     else:
-        folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(whole))
-    model, *others = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_fit)(features.take(rows), {name: column[rows] for name, column in labels.items()}, seed)
-        for rows in (whole, *(rest for rest, _ in folds))
-    )
+        folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(features.embedding))
+
+    def fit(rows: np.ndarray | slice) -> AttributeModel:
+        return _fit(features.take(rows), {name: column[rows] for name, column in labels.items()}, seed)
+
+    fitted_on = (slice(None), *(rest for rest, _ in folds))
+    model, *others = Parallel(n_jobs=-1, prefer="threads")(delayed(fit)(rows) for rows in fitted_on)
     unseen = _unseen_posteriors(model, others, features, [fold for _, fold in folds])
     temperatures, by_label, parts = {}, {}, []
     for label in LABELS:

@@ -5,6 +5,7 @@ Legend: n photos, m pairs, d numbers in an embedding.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from skl2onnx import to_onnx
@@ -14,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 
 from cbir.features import unit
+from cbir.progress import in_parts
 from cbir.similarity.pairs import PairForest, PairRegression, PairWeights, pair_features
 from train.data.split import Pairs
 
@@ -38,23 +40,13 @@ class PairTraining:
     pairs: Mapping[str, Pairs]
     seed: int
 
-    def features(self, pairs: Pairs) -> np.ndarray:
-        """What both methods see of m pairs: (m, 2d) float32."""
+    def features(self, pairs: Pairs, order: Literal["C", "F"] = "C") -> np.ndarray:
+        """What both methods see of m pairs: (m, 2d) float32, in memory row by row, or column by column."""
         vectors = unit(self.embedding)
-        found = np.empty((len(pairs), 2 * vectors.shape[1]), np.float32)
-        for start in range(0, len(pairs), PAIRS_AT_A_TIME):
-            part = slice(start, start + PAIRS_AT_A_TIME)
+        found = np.empty((len(pairs), 2 * vectors.shape[1]), np.float32, order)
+        for part in in_parts(len(pairs), PAIRS_AT_A_TIME, "working out features of pairs"):
             found[part] = pair_features(vectors[pairs.left[part]], vectors[pairs.right[part]])
         return found
-
-    def features_by_column(self, pairs: Pairs) -> np.ndarray:
-        """The same numbers, each column side by side in memory: (m, 2d) float32."""
-        vectors = np.ascontiguousarray(unit(self.embedding).T)
-        found = np.empty((2 * len(vectors), len(pairs)), np.float32)
-        for place, numbers in enumerate(vectors):
-            left, right = numbers[pairs.left], numbers[pairs.right]
-            found[place], found[len(vectors) + place] = (left - right) ** 2, left * right
-        return found.T
 
 
 def fit_logistic_regression(training: PairTraining) -> PairRegression:
@@ -80,7 +72,7 @@ def fit_random_forest(training: PairTraining) -> PairForest:
     """Random Forest on pair features, as ONNX."""
     by_task = {}
     for task, pairs in training.pairs.items():
-        x = training.features_by_column(pairs)  # trees look at one column at a time
+        x = training.features(pairs, "F")  # trees look at one column at a time
         forest = RandomForestClassifier(
             FOREST_TREES,
             max_leaf_nodes=FOREST_LEAVES,

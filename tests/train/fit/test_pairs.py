@@ -37,7 +37,7 @@ def reference(model, unit, training, scaler=None):
 def test_features_by_column_are_the_features(training, unit):
     pairs = training.pairs[BLIND]
     assert len(pairs) > fitting.PAIRS_AT_A_TIME
-    features, by_column = training.features(pairs), training.features_by_column(pairs)
+    features, by_column = training.features(pairs), training.features(pairs, "F")
     np.testing.assert_array_equal(by_column, features)
     np.testing.assert_allclose(features, pair_features(unit[pairs.left], unit[pairs.right]), atol=1e-6)
     assert by_column.flags.f_contiguous
