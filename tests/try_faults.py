@@ -128,6 +128,7 @@ def try_kills(folder: Path, n: int, seed: int = 0) -> Counter[str]:
                     done += 1
                     if done == n:
                         os.killpg(child.pid, signal.SIGKILL)
+                        child.stdout.read()  # ends when the last of them, started meanwhile, is gone
                         break
         save_bundle(load_bundle(target), target)
         left = [path.name for path in target.parent.iterdir() if path != target]
