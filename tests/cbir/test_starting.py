@@ -116,7 +116,12 @@ def test_output_to_a_full_disk_is_one_line():
 )
 def test_ctrl_c_while_modules_load_is_quiet(command):
     process = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells turn it off for what runs behind
     )
     maps = Path(f"/proc/{process.pid}/maps")
     while "numpy" not in maps.read_text() and process.poll() is None:  # it is loading
