@@ -8,7 +8,6 @@ docs/reliability.md.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import logging
 import os
@@ -113,23 +112,14 @@ def try_kills(folder: Path, n: int, seed: int = 0) -> Counter[str]:
     with tempfile.TemporaryDirectory() as place:
         target = Path(place) / "target"
         shutil.copytree(folder, target)
-        done = 0
-        while done < n:
-            command = [sys.executable, "-m", "tests.try_faults", "--child", str(target)]
-            with subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
-            ) as child:
-                assert child.stdout is not None
-                for line in child.stdout:  # one for each process that it starts
-                    time.sleep(float(rng.random() ** 2 * 0.2))
-                    os.kill(int(line), signal.SIGKILL)
-                    title = load_bundle(target).manifest.title
-                    counts[f"bundle: killed while it is replaced|{'survived' if title in TITLES else 'failed'}"] += 1
-                    done += 1
-                    if done == n:
-                        os.killpg(child.pid, signal.SIGKILL)
-                        child.stdout.read()  # ends when the last of them, started meanwhile, is gone
-                        break
+        command = [sys.executable, "-m", "tests.try_faults", "--child", str(target), "--kills", str(n)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            for line in child.stdout:  # one for each process that it starts; it ends when the last one is gone
+                time.sleep(float(rng.random() ** 2 * 0.2))
+                os.kill(int(line), signal.SIGKILL)
+                title = load_bundle(target).manifest.title
+                counts[f"bundle: killed while it is replaced|{'survived' if title in TITLES else 'failed'}"] += 1
         save_bundle(load_bundle(target), target)
         left = [path.name for path in target.parent.iterdir() if path != target]
         counts[f"bundle: what was left is cleaned|{'survived' if not left else 'failed'}"] += 1
@@ -139,22 +129,21 @@ def try_kills(folder: Path, n: int, seed: int = 0) -> Counter[str]:
 TITLES = ("one", "two")
 
 
-def child(target: Path) -> None:
-    """Starts processes that replace the bundle until they are killed; prints the number of each."""
+def child(target: Path, n: int) -> None:
+    """Starts n processes, one after the other, that replace the bundle until they are killed; prints their numbers."""
     from cbir.bundle import load_bundle, save_bundle
 
     bundle = load_bundle(target)
     bundles = [dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, title=t)) for t in TITLES]
     save_bundle(bundles[0], target)
-    while True:
+    for _ in range(n):
         process = os.fork()
         if not process:
             while True:
                 for one in bundles:
                     save_bundle(one, target)
         print(process, flush=True)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(process, 0)
+        os.waitpid(process, 0)
 
 
 def table(counts: Counter[str]) -> str:
@@ -177,7 +166,7 @@ def main() -> None:
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        return child(args.child)
+        return child(args.child, args.kills)
     with tempfile.TemporaryDirectory() as place:
         os.environ["CBIR_CACHE"] = place
         counts = try_flips(args.flips, args.seed) + try_kills(args.bundle, args.kills, args.seed)
