@@ -130,7 +130,7 @@ class Gallery:
 
     def is_guessed(self, label: str) -> np.ndarray:
         """(g,) bool, whether the label is shown as a guess."""
-        return (self.labels[label] == "") & (self.guesses is not None)
+        return self.labels[label] == "" if self.guesses is not None else np.zeros(len(self), bool)
 
     @cached_property
     def shown(self) -> dict[str, np.ndarray]:
@@ -146,8 +146,23 @@ class Gallery:
 
     def classes(self, label: str) -> list[str]:
         """What a label is shown as here, in alphabetical order, `UNSURE` last; without "" for unknown."""
-        values = [str(value) for value in np.unique(self.shown[label]) if value]
-        return sorted(values, key=lambda value: value == UNSURE)
+        return list(self._classes[label])
+
+    @cached_property
+    def _classes(self) -> dict[str, list[str]]:
+        values = {label: np.unique(shown).tolist() for label, shown in self.shown.items()}
+        return {label: sorted(filter(None, some), key=lambda value: value == UNSURE) for label, some in values.items()}
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        """For each of `LABELS` (g,) int, the place in `classes` of what is shown; their number where nothing is."""
+        places = {}
+        for label, shown in self.shown.items():
+            values, classes = np.unique(shown), self._classes[label]
+            place = {value: place for place, value in enumerate(classes)}
+            in_classes = np.array([place.get(value, len(classes)) for value in values.tolist()], np.int32)
+            places[label] = in_classes[np.searchsorted(values, shown)]
+        return places
 
     def selection(self, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
         """Which photos are shown as one of these types and as one of these colors; empty for any.
@@ -187,13 +202,17 @@ class Gallery:
         among = {"type": self._having("color", colors), "color": self._having("type", types)}
         if guessed:
             among = {label: rows & self.is_guessed(label) for label, rows in among.items()}
-        return {
-            label: {value: int(np.sum(self.shown[label][rows] == value)) for value in self.classes(label)}
-            for label, rows in among.items()
-        }
+        counts = {}
+        for label, rows in among.items():
+            numbers = np.bincount(self._places[label][rows], minlength=len(self._classes[label]))
+            counts[label] = dict(zip(self._classes[label], numbers.tolist(), strict=False))  # the last are of no class
+        return counts
 
     def _having(self, label: str, values: Sequence[str]) -> np.ndarray:
-        return np.isin(self.shown[label], values) if values else np.ones(len(self), bool)
+        if not values:
+            return np.ones(len(self), bool)
+        is_wanted = [value in values for value in self._classes[label]]
+        return np.array([*is_wanted, False])[self._places[label]]
 
     def sample(self, seed: int, types: Sequence[str] = (), colors: Sequence[str] = ()) -> np.ndarray:
         """What the filters leave, shuffled, with every class among the first.
@@ -204,10 +223,12 @@ class Gallery:
             colors: as in `selection`.
 
         Returns:
-            (n,) int rows: of each pair of labels one, then of each a second, and so on.
+            (n,) int rows: of each pair that labels are shown as one, then of each a second, and so on.
         """
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(self.selection(types, colors)))
-        classes = np.unique(np.stack([self.labels[name][rows] for name in LABELS]), axis=1, return_inverse=True)[1]
+        classes = np.zeros(len(rows), np.int64)
+        for name in LABELS:
+            classes = classes * (len(self._classes[name]) + 1) + self._places[name][rows]
         order = np.argsort(classes, kind="stable")
         starts = np.searchsorted(classes[order], classes[order])
         turn = np.empty(len(rows), int)

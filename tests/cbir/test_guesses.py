@@ -93,6 +93,8 @@ def test_unsure_is_a_facet_of_its_own(toy_bundle):
     assert gallery.classes("color") == ["red", UNSURE]
     assert gallery.counts()["color"] == {"red": n - 5, UNSURE: 5}
     assert np.array_equal(gallery.selection(colors=[UNSURE]), ~sure)
+    assert sorted(sure[gallery.sample(0)[:2]]) == [False, True]  # the first of what both are shown as
+    assert gallery.counts(guessed=True)["color"] == {"red": n - 5, UNSURE: 5}
 
 
 def test_a_gallery_whose_labels_are_known_gets_no_guesses(retriever):
