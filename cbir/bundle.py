@@ -20,7 +20,8 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -369,7 +370,17 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
 def _load(folder: Path, repo: str | None = None) -> Bundle:
     """Loads a folder; one of the Hub's cache, where `repo` is given, is named after the commit."""
     json_, contents = _read_manifest(folder)
-    _check_files(folder, contents)
+    needed = _check_sizes(folder, contents)
+    with ThreadPoolExecutor(1) as beside:  # hashing takes one core, reading another
+        hashes = beside.submit(_check_hashes, needed)
+        try:
+            bundle = _read(folder, repo, json_, contents)
+        finally:
+            hashes.result()  # that a file is damaged is said before what follows from it
+    return bundle
+
+
+def _read(folder: Path, repo: str | None, json_: dict[str, Any], contents: _Contents) -> Bundle:
     try:
         made = build(Manifest, json_)
         parts = _read_parts(folder, contents)
@@ -427,7 +438,7 @@ def bundle_files(folder: str | Path) -> dict[str, Path]:
     """
     folder = Path(folder)
     _, contents = _read_manifest(folder)
-    _check_files(folder, contents)
+    _check_hashes(_check_sizes(folder, contents))
     return {name: folder / name for name in (MANIFEST, *_needed_files(contents))}
 
 
@@ -577,28 +588,34 @@ def _needed_files(contents: _Contents) -> list[str]:
     return sorted({GALLERY, FEATURES, MODELS} | graphs | ({REPORT, COLOR_NETWORK} & set(contents.files)))
 
 
-def _check_files(folder: Path, contents: _Contents) -> None:
-    needed = _needed_files(contents)
-    unlisted = set(needed) - set(contents.files)
-    if unlisted:
+def _check_sizes(folder: Path, contents: _Contents) -> dict[Path, str]:
+    """Checks that the files are there, as long as they should be.
+
+    Returns:
+        Their paths, each with the sha256 that it should have.
+    """
+    names = _needed_files(contents)
+    if unlisted := set(names) - set(contents.files):
         raise BundleError(f"the manifest of {folder} does not list {', '.join(sorted(unlisted))}: build it again")
-    total = sum(contents.files[name].bytes for name in needed)
-    bar = tqdm(total=total, desc="checking the bundle", unit="B", unit_scale=True, delay=SHOWN_AFTER)
-    with bar:
-        _check_each(folder, contents, needed, bar)
-
-
-def _check_each(folder: Path, contents: _Contents, needed: list[str], bar: tqdm) -> None:
-    for name in needed:
+    needed = {}
+    for name in names:
         path, expected = folder / name, contents.files[name]
         if not path.is_file():
             raise BundleError(f"bundle {folder} lacks the file {name}: build or download it again")
-        size = path.stat().st_size
-        if size != expected.bytes:
+        if (size := path.stat().st_size) != expected.bytes:
             raise BundleError(f"{path} has {size} bytes, expected {expected.bytes}: build or download it again")
-        if _sha256(path) != expected.sha256:
-            raise BundleError(f"{path} is damaged (its sha256 differs): build or download it again")
-        bar.update(size)
+        needed[path] = expected.sha256
+    return needed
+
+
+def _check_hashes(needed: Mapping[Path, str]) -> None:
+    sizes = {path: path.stat().st_size for path in needed}
+    bar = tqdm(total=sum(sizes.values()), desc="checking the bundle", unit="B", unit_scale=True, delay=SHOWN_AFTER)
+    with bar:
+        for path, expected in needed.items():
+            if _sha256(path) != expected:
+                raise BundleError(f"{path} is damaged (its sha256 differs): build or download it again")
+            bar.update(sizes[path])
 
 
 def _read_arrays(path: Path, kinds: Container[str]) -> dict[str, np.ndarray]:
@@ -665,32 +682,31 @@ def _read_gallery(folder: Path, features: Features) -> Gallery:
     packed = {group.column(i).compression for group in groups for i in range(group.num_columns)}
     if not packed <= {"SNAPPY", "UNCOMPRESSED"}:  # others make a thousand bytes of one
         raise BundleError(f"{GALLERY} is compressed by {_names(packed)}, expected SNAPPY")
-    strings = {}
-    for name in _GALLERY.names:
-        if name != "thumbnail":
-            strings[name] = np.array(_column(name, file.read([name])[name]), dtype=str)
+    strings = {name: _strings(name, file.read([name])[name]) for name in _GALLERY.names if name != "thumbnail"}
     for number in range(file.num_row_groups):
-        thumbnails = _column("thumbnail", file.read_row_group(number, ["thumbnail"])["thumbnail"])
-        if not all(jpeg.startswith(b"\xff\xd8\xff") and len(jpeg) <= MAX_THUMBNAIL for jpeg in set(thumbnails)):
-            raise BundleError(f"{GALLERY} holds thumbnails that are no JPEG of at most {MAX_THUMBNAIL} bytes")
+        for jpegs, _ in _coded("thumbnail", file.read_row_group(number, ["thumbnail"])["thumbnail"]):
+            if not all(jpeg.startswith(b"\xff\xd8\xff") and len(jpeg) <= MAX_THUMBNAIL for jpeg in jpegs):
+                raise BundleError(f"{GALLERY} holds thumbnails that are no JPEG of at most {MAX_THUMBNAIL} bytes")
     labels = {name: strings[name] for name in LABELS}
     return Gallery(strings["id"], labels, features, BytesColumn.of_file(path, "thumbnail"), strings["split"])
 
 
-def _column(name: str, chunks: pa.ChunkedArray) -> list[Any]:
-    """The values of a column that was read as indices and what they stand for; equal values are one object."""
-    values: list[Any] = []
+def _strings(name: str, chunks: pa.ChunkedArray) -> np.ndarray:
+    """A column of strings: (g,) str."""
+    coded = list(_coded(name, chunks))
+    longest = max((len(value) for values, _ in coded for value in values), default=0)
+    if 4 * longest * max(len(chunks), sum(len(values) for values, _ in coded)) > MAX_COLUMN:
+        raise BundleError(f"{GALLERY} has a {name} of {longest} characters, too many for {len(chunks)} rows")
+    return np.concatenate([np.array(values, dtype=str)[places] for values, places in coded] or [np.empty(0, str)])
+
+
+def _coded(name: str, chunks: pa.ChunkedArray) -> Iterator[tuple[list[Any], np.ndarray]]:
+    """The chunks of a column that was read as indices: what they stand for, and the index of each row."""
     for chunk in chunks.chunks:
         chunk.validate(full=True)
         if chunk.null_count or chunk.dictionary.null_count:
             raise BundleError(f"{GALLERY} has rows without {name}")
-        known = chunk.dictionary.to_pylist()
-        values += [known[index] for index in chunk.indices.to_pylist()]
-    if _GALLERY.field(name).type == pa.string():
-        longest = max(map(len, values), default=0)
-        if 4 * longest * len(values) > MAX_COLUMN:
-            raise BundleError(f"{GALLERY} has a {name} of {longest} characters, too many for {len(values)} rows")
-    return values
+        yield chunk.dictionary.to_pylist(), np.from_dlpack(chunk.indices)
 
 
 def _read_report(folder: Path) -> Report:
