@@ -5,6 +5,7 @@ import contextlib
 import copy
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 import weakref
@@ -14,7 +15,6 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from cbir.files import replacing
 from cbir.headers import format_of
 from cbir.images import thumbnail
 from cbir.index import Index
@@ -83,8 +83,10 @@ class Thumbnails:
             name = hashlib.sha256(item_id.encode(errors="surrogatepass") + b"\0" + jpeg).hexdigest()[:32]
             path = self.folder / f"{name}.jpg"
             if not path.exists():
-                with replacing(path) as aside:  # others may ask for it at the same time
-                    aside.write_bytes(jpeg)
+                # Others may ask for it at the same time. The folder is this object's: nobody else left anything there.
+                aside = path.with_name(secrets.token_hex(8))
+                aside.write_bytes(jpeg)
+                aside.replace(path)
             self._ids[str(path)] = item_id
             self._paths[item_id] = str(path)
 
