@@ -1,7 +1,7 @@
 """How fast it is, beside others in the same run on the same machine.
 
     pip install -r requirements-benchmark.txt
-    python -m benchmarks.run [--parts embedding search service million training] [--write docs/scale.md] [--json FILE]
+    python -m benchmarks.run [--parts embedding search service ...] [--write docs/scale.md] [--json FILE]
 
 prints tables of medians and ratios. Ratios carry from machine to machine, milliseconds do not. Opponents are run in
 turns with this project: timm's networks as they come, FAISS's flat index, scikit-learn's NearestNeighbors, and its
@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "embedding": lambda: embedding(args.repeats, args.seconds),
         "search": lambda: search(sizes, args.repeats, args.seconds),
         "service": lambda: service(args.bundle, args.seconds / 6),
-        "million": lambda: million(100_000 if args.quick else 1_000_000, args.seconds / 6),
+        "catalogue": lambda: synthetic(1000 if args.quick else 11_385, args.seconds / 6),
+        "million": lambda: synthetic(100_000 if args.quick else 1_000_000, args.seconds / 6),
         "training": lambda: training(trained),
     }
     found: dict[str, object] = {"machine": _machine(), "when": time.strftime("%Y-%m-%d")}
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def million(g: int, seconds: float) -> list[Table]:
+def synthetic(g: int, seconds: float) -> list[Table]:
     """A bundle of so many synthetic items, served: the first start, which works codes out, and the next."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = synthetic_bundle(Path(folder), g)
@@ -103,7 +104,7 @@ def _machine() -> str:
 
 def _parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["embedding", "search", "service", "million", "training"]
+    names = ["embedding", "search", "service", "catalogue", "million", "training"]
     parser.add_argument("--parts", nargs="+", choices=names, default=names)
     parser.add_argument("--repeats", type=int, default=30, help="rounds of each table (default: %(default)s)")
     parser.add_argument(
