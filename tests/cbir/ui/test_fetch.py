@@ -46,7 +46,7 @@ class Host(BaseHTTPRequestHandler):
         elif name == "drip":
             self.wfile.write(b"HTTP/1.0 200 OK\r\nA: ")
             try:
-                for _ in range(100):
+                for _ in range(1000):
                     self.wfile.write(b"x")
                     self.wfile.flush()
                     time.sleep(0.05)
@@ -131,16 +131,18 @@ def test_a_host_that_drips_is_cut_off(host, lenient, monkeypatch):
     start = time.monotonic()
     with pytest.raises(ImageError, match="took longer"):
         fetch_image(host + "/drip")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 20
 
 
 def test_a_look_up_that_takes_long_is_not_waited_for(monkeypatch):
+    ended = threading.Event()
     monkeypatch.setattr(fetch, "MAX_SECONDS", 0.2)
-    monkeypatch.setattr(fetch.socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
+    monkeypatch.setattr(fetch.socket, "getaddrinfo", lambda *_, **__: ended.wait(30) or [])
     start = time.monotonic()
     with pytest.raises(ImageError, match="not known"):
         fetch_image("http://example.org/photo.jpg")
-    assert time.monotonic() - start < 1.5
+    ended.set()
+    assert time.monotonic() - start < 20
 
 
 def test_whoever_waits_for_a_host_keeps_nobody_from_computing(host, lenient, monkeypatch):
