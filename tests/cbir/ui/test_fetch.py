@@ -146,7 +146,7 @@ def test_a_look_up_that_takes_long_is_not_waited_for(monkeypatch):
 
 
 def test_whoever_waits_for_a_host_keeps_nobody_from_computing(monkeypatch):
-    looks, ended, turns = threading.Event(), threading.Event(), Turns(1)
+    looks, ended, turns, order = threading.Event(), threading.Event(), Turns(1), []
 
     def look_up(*_, **__):
         looks.set()
@@ -156,16 +156,19 @@ def test_whoever_waits_for_a_host_keeps_nobody_from_computing(monkeypatch):
     monkeypatch.setattr(fetch.socket, "getaddrinfo", look_up)
 
     def wait():
-        with computing(turns), contextlib.suppress(ImageError):
-            fetch_image("http://example.org/photo.jpg")
+        with computing(turns):
+            with contextlib.suppress(ImageError):
+                fetch_image("http://example.org/photo.jpg")
+            order.append("waited")
 
     slow = threading.Thread(target=wait)
     slow.start()
     assert looks.wait(20)
     with computing(turns):
-        assert slow.is_alive()
+        order.append("computed")
     ended.set()
     slow.join()
+    assert order == ["computed", "waited"]
 
 
 @pytest.mark.parametrize(
