@@ -21,6 +21,7 @@ import gradio as gr
 from gradio.route_utils import API_PREFIX, get_root_url
 from PIL import Image, ImageOps
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route
@@ -89,7 +90,7 @@ def routes(serving: Serving) -> list[BaseRoute]:
         Route("/version", version),
         Route("/icon.svg", icon),
         Route("/picture.jpg", shared),
-        Mount(f"/{THUMBNAILS}", _Pictures(directory=serving.thumbnails.folder)),
+        Mount(f"/{THUMBNAILS}", _Pictures(serving)),
     ]
 
 
@@ -160,10 +161,23 @@ class _Rewritten(Route):
 
 
 class _Pictures(StaticFiles):
-    """Files named after their content."""
+    """Thumbnails, which are named after their content."""
+
+    def __init__(self, serving: Serving) -> None:
+        super().__init__(directory=serving.thumbnails.folder)
+        self._serving = serving
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            if error.status_code != 404 or not await run_in_threadpool(self._is_there_now, path):
+                raise
+            response = await super().get_response(path, scope)
         if response.status_code in (200, 304):
             response.headers["Cache-Control"] = FOREVER
         return response
+
+    def _is_there_now(self, path: str) -> bool:
+        thumbnails = self._serving.thumbnails
+        return thumbnails.id_at(f"{thumbnails.folder}/{path}") is not None

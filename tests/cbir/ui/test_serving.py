@@ -9,6 +9,7 @@ import pytest
 from cbir.errors import UnknownNameError
 from cbir.own_photos import OwnPhotos
 from cbir.search import Retriever
+from cbir.ui.routes import routes
 from cbir.ui.serving import Serving
 from tests.cbir.ui.test_handlers import asked, page_call
 from tests.cbir.ui.test_tools import answer
@@ -19,6 +20,8 @@ with warnings.catch_warnings():  # third-party imports warn about themselves
     import gradio as gr
     import httpx
     from gradio_client import Client
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
 
     import app
 
@@ -70,7 +73,8 @@ def test_searches_go_on_during_an_update_and_then_find_what_is_new(folder, toy_b
     assert backbone.started.wait(60)
     before = {match["id"]: match["thumbnail"] for match in search(KEPT, k=100)["matches"]}
     assert len(before) == 26
-    assert GONE in before
+    client = TestClient(Starlette(routes=routes(serving)))
+    assert {client.get(f"/{before[id]}").status_code for id in (GONE, CHANGED)} == {200}
     backbone.go_on.set()
     updating.join(60)
     unreadable = answers[0].pop("unreadable")
@@ -79,8 +83,10 @@ def test_searches_go_on_during_an_update_and_then_find_what_is_new(folder, toy_b
     after = {match["id"]: match["thumbnail"] for match in search(KEPT, k=100)["matches"]}
     assert set(after) == set(before) - {GONE} | {"new.png"}
     assert {id for id in before if after.get(id, before[id]) != before[id]} == {CHANGED}
+    assert {client.get(f"/{address}").status_code for address in after.values()} == {200}
+    assert {id for id in before if client.get(f"/{before[id]}").status_code == 404} == {GONE, CHANGED}
     files = {path.name for path in serving.thumbnails.folder.iterdir()}
-    assert files == {Path(serving.thumbnails.url(id)).name for id in [*after, KEPT]}
+    assert files == {Path(address).name for address in after.values()}  # and nothing written aside stays
 
 
 def test_an_update_that_fails_leaves_what_is_served(folder, toy_bundle):
