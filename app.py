@@ -47,6 +47,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def set_up() -> None:
+    """Imports what takes seconds to import."""
+    from cbir.features.weights import import_timm
+    from cbir.ui import log, zero_gpu
+
+    log.set_up()
+    zero_gpu.set_up()
+    import_timm()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Serves until stopped; returns 2 when the user has to mend something first."""
     args = parse_args(argv)
@@ -59,15 +69,14 @@ def main(argv: list[str] | None = None) -> int:
         temporary_folder()
         with starting.leaving_on_interrupt(end):
             from cbir.bundle import load_bundle_backbone, open_bundle
+
+            bundle = open_bundle(args.bundle, meanwhile=set_up)
             from cbir.editing import only_with
             from cbir.milvus import MilvusIndex
             from cbir.own_photos import OwnPhotos
             from cbir.search import Retriever
             from cbir.ui import build_demo, launch, log, zero_gpu
 
-            log.set_up()
-            zero_gpu.set_up()
-            bundle = open_bundle(args.bundle)
             backbone = load_bundle_backbone(bundle, args.weights)
             photos = OwnPhotos(args.photos, bundle, backbone) if args.photos else None
             if photos is not None:

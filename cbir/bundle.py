@@ -21,7 +21,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -71,6 +71,7 @@ MODELS = "models.safetensors"
 COLOR_NETWORK = "color_network.onnx"
 REPORT = "report.json"
 MAX_JSON = 64 * 2**20  # bytes of the manifest, and of the report
+HASHED_AT_ONCE = 2**24  # bytes
 MAX_THUMBNAIL = 256 * 2**10  # bytes
 MAX_COLUMN = 2**30  # bytes of one column of texts, in memory
 _LIBRARIES = ("torch", "timm", "scikit-learn", "numpy", "onnxruntime", "safetensors", "pillow")
@@ -324,16 +325,20 @@ def _write(bundle: Bundle, folder: Path) -> None:
     (folder / MANIFEST).write_bytes(_manifest_bytes(manifest))
 
 
-def open_bundle(source: str | Path | None = None) -> Bundle:
+def open_bundle(source: str | Path | None = None, meanwhile: Callable[[], None] | None = None) -> Bundle:
     """Loads a bundle for serving: as `load_bundle`, but an unreachable Hub is no reason not to serve.
 
     Then the cached snapshot is taken if there is one, else the embedded default, with a notice that says so.
+
+    Args:
+        source: as for `load_bundle`.
+        meanwhile: what else to do while the files, which may be large, are checked.
 
     Raises:
         BundleError, HubError: as `load_bundle`, except that the Hub does not answer.
     """
     try:
-        return load_bundle(source)
+        return load_bundle(source, meanwhile)
     except HubUnreachableError as error:
         if (named := hub.parse_repo(str(source))) is None:
             raise
@@ -342,19 +347,20 @@ def open_bundle(source: str | Path | None = None) -> Bundle:
             notice = Message(
                 "{error}: this is the copy of {source} that was downloaded earlier.", error=error.message, source=source
             )
-            return replace(_load(manifest.parent, repo), notice=notice)
+            return replace(_load(manifest.parent, repo, meanwhile), notice=notice)
         notice = Message(
             "{error}: instead of {source}, this is the embedded catalogue.", error=error.message, source=source
         )
-        return replace(load_bundle(), notice=notice)
+        return replace(load_bundle(meanwhile=meanwhile), notice=notice)
 
 
-def load_bundle(source: str | Path | None = None) -> Bundle:
+def load_bundle(source: str | Path | None = None, meanwhile: Callable[[], None] | None = None) -> Bundle:
     """Loads and checks a bundle.
 
     Args:
         source: a local folder, or `user/repo[@revision]` on the Hub; None for the embedded default. Of the Hub only
             the bundle's own files are downloaded, once; a full commit hash that is cached is not asked about again.
+        meanwhile: as for `open_bundle`.
 
     Raises:
         BundleError: it is missing, damaged, or made by another version; the message says which check failed.
@@ -363,28 +369,32 @@ def load_bundle(source: str | Path | None = None) -> Bundle:
     folder = EMBEDDED if source is None else Path(source)
     recover(folder)
     if not folder.exists() and (found := hub.parse_repo(str(source))):
-        return _load(_download(*found), found[0])
-    return _load(folder)
+        return _load(_download(*found), found[0], meanwhile)
+    return _load(folder, None, meanwhile)
 
 
-def _load(folder: Path, repo: str | None = None) -> Bundle:
+def _load(folder: Path, repo: str | None, meanwhile: Callable[[], None] | None) -> Bundle:
     """Loads a folder; one of the Hub's cache, where `repo` is given, is named after the commit."""
     json_, contents = _read_manifest(folder)
     needed = _check_sizes(folder, contents)
     with ThreadPoolExecutor(1) as beside:  # hashing takes one core, reading another
         hashes = beside.submit(_check_hashes, needed)
+        if meanwhile is not None:
+            meanwhile()
         try:
-            bundle = _read(folder, repo, json_, contents)
+            bundle = _read(folder, repo, json_, contents, beside)
         finally:
             hashes.result()  # that a file is damaged is said before what follows from it
     return bundle
 
 
-def _read(folder: Path, repo: str | None, json_: dict[str, Any], contents: _Contents) -> Bundle:
+def _read(folder: Path, repo: str | None, json_: dict[str, Any], contents: _Contents, beside: Executor) -> Bundle:
     try:
         made = build(Manifest, json_)
+        features, check_features = _read_features(folder)
+        checked = beside.submit(check_features)
         parts = _read_parts(folder, contents)
-        gallery = _read_gallery(folder, _read_features(folder))
+        gallery = _read_gallery(folder, features)
         report = _read_report(folder) if REPORT in contents.files else None
         graph = (folder / COLOR_NETWORK).read_bytes() if COLOR_NETWORK in contents.files else None
         color_network = ColorNetwork(graph) if graph is not None else None
@@ -403,6 +413,7 @@ def _read(folder: Path, repo: str | None, json_: dict[str, Any], contents: _Cont
             repo=repo,
             loaded_revision=folder.name if repo else f"sha256:{_sha256(folder / MANIFEST)}",
         )
+        checked.result()
         _check_that_it_scores(bundle)
         if report is not None:
             _check_report(report)
@@ -626,20 +637,28 @@ def _read_arrays(path: Path, kinds: Container[str]) -> dict[str, np.ndarray]:
     return load_file(path)
 
 
-def _read_features(folder: Path) -> Features:
-    """The features, float16: they stay in the file, which the system reads where and when a search needs them."""
-    arrays = _map_arrays(folder / FEATURES)
+def _read_features(folder: Path) -> tuple[Features, Callable[[], None]]:
+    """The features, float16: they stay in the file, which the system reads where and when a search needs them.
+
+    Returns:
+        The features, and a check of all their numbers, which takes seconds if they are many.
+    """
+    arrays, places = _map_arrays(folder / FEATURES)
     names = {part.name for part in fields(Features)}
     if not {"embedding", "color"} <= set(arrays) <= names:
         raise BundleError(f"{FEATURES} holds {_names(arrays)}, expected {_names(names)}: build it again")
     try:
-        return Features(**arrays)
+        return Features(**arrays), partial(_check_finite, folder / FEATURES, places)
     except ValueError as error:
         raise BundleError(f"{FEATURES}: {error}") from error
 
 
-def _map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Half-precision arrays that stay in their file (https://github.com/huggingface/safetensors#format)."""
+def _map_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
+    """Half-precision arrays that stay in their file (https://github.com/huggingface/safetensors#format).
+
+    Returns:
+        The arrays, and from which byte to which each lies.
+    """
     with safe_open(path, "numpy") as file:  # checks the header
         for name in file.keys():  # noqa: SIM118 - it is no dictionary
             if (kind := file.get_slice(name).get_dtype()) != "F16":
@@ -648,25 +667,24 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
         size = int.from_bytes(opened.read(8), "little")
         header = json.loads(opened.read(size))
     header.pop("__metadata__", None)
-    arrays = {}
+    arrays, places = {}, {}
     for name, about in header.items():
         shape, (start, stop) = tuple(about["shape"]), (8 + size + end for end in about["data_offsets"])
-        _check_finite(path, name, start, stop)
         # Nothing can be mapped where there is nothing.
         mapped = np.memmap(path, "<f2", "r", start, shape) if start < stop else np.empty(shape, np.float16)
-        arrays[name] = np.asarray(mapped)
-    return arrays
+        arrays[name], places[name] = np.asarray(mapped), (start, stop)
+    return arrays, places
 
 
-def _check_finite(path: Path, name: str, start: int, stop: int) -> None:
-    """Checks half-precision numbers from one place of a file to another: read, not mapped, they leave memory again."""
+def _check_finite(path: Path, places: Mapping[str, tuple[int, int]]) -> None:
+    """Checks half-precision numbers at places of a file: read, not mapped, they leave memory again."""
     with path.open("rb") as file:
-        file.seek(start)
-        while start < stop:
-            bits = np.frombuffer(file.read(min(CHECKED, stop - start)), "<u2")
-            start += CHECKED
-            if (bits & 0x7FFF).max() >= 0x7C00:  # all bits of the exponent: infinite, or no number
-                raise BundleError(f"{FEATURES} holds numbers in {name} that are not finite: build it again")
+        for name, (start, stop) in places.items():
+            file.seek(start)
+            for begin in range(start, stop, CHECKED):
+                bits = np.frombuffer(file.read(min(CHECKED, stop - begin)), "<u2")
+                if (bits & 0x7FFF).max() >= 0x7C00:  # all bits of the exponent: infinite, or no number
+                    raise BundleError(f"{FEATURES} holds numbers in {name} that are not finite: build it again")
 
 
 def _read_gallery(folder: Path, features: Features) -> Gallery:
@@ -819,5 +837,9 @@ def _columns(schema: pa.Schema) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Of a file; in blocks so large that a thread that hashes seldom waits for others."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(min(HASHED_AT_ONCE, path.stat().st_size)))
+    with path.open("rb", buffering=0) as file:
+        while n := file.readinto(block):
+            digest.update(block[:n])
+    return digest.hexdigest()

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from cbir import bundle as module
 from cbir.bundle import (
     COLOR_NETWORK,
     FEATURES,
@@ -64,6 +66,20 @@ def test_a_bundle_comes_back_as_it_went(toy_bundle, saved):
     np.testing.assert_array_equal(loaded.familiarity.score(features), toy_bundle.familiarity.score(features))
     places = [bundle.map.positions(features, bundle.attributes) for bundle in (toy_bundle, loaded)]
     np.testing.assert_allclose(*places, atol=1e-4)
+
+
+def test_something_else_is_done_while_files_are_checked(saved, monkeypatch):
+    done, hash_of = threading.Event(), module._sha256
+    monkeypatch.setattr(module, "_sha256", lambda path: hash_of(path) if done.wait(20) else "")
+    assert len(load_bundle(saved, meanwhile=done.set).gallery) > 0
+
+
+def test_a_file_is_hashed_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "HASHED_AT_ONCE", 7)
+    for n in (0, 6, 7, 8, 50):
+        path = tmp_path / str(n)
+        path.write_bytes(bytes(range(n)))
+        assert module._sha256(path) == hashlib.sha256(bytes(range(n))).hexdigest()
 
 
 def test_the_attribute_model_is_stored_once(saved):

@@ -105,9 +105,11 @@ def test_a_file_changed_under_the_same_revision_is_found(hub_server, published, 
 
 
 def test_without_network_the_cached_copy_serves(hub_server, published, monkeypatch):
-    open_bundle(REPO)
+    done = []
+    open_bundle(REPO, meanwhile=lambda: done.append("fetched"))
     cut(monkeypatch)
-    bundle = open_bundle(REPO)
+    bundle = open_bundle(REPO, meanwhile=lambda: done.append("cached"))
+    assert done == ["fetched", "cached"]
     assert bundle.manifest.title == "Toy photos"
     assert "downloaded earlier" in bundle.notice
     assert open_bundle(f"{REPO}@{published}").notice is None  # pinned: nothing was to be asked
@@ -117,7 +119,9 @@ def test_without_network_the_cached_copy_serves(hub_server, published, monkeypat
 
 def test_without_network_and_cache_the_embedded_default_serves(hub_server, monkeypatch):
     cut(monkeypatch)
-    bundle = open_bundle("user/never-seen")
+    done = []
+    bundle = open_bundle("user/never-seen", meanwhile=lambda: done.append("embedded"))
+    assert done == ["embedded"]
     assert bundle.manifest.dataset.is_drawn
     assert "instead of user/never-seen" in bundle.notice
 
