@@ -47,12 +47,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def set_up() -> None:
-    """Imports what takes seconds to import."""
+def import_all() -> None:
+    """Imports what takes seconds to import, in the order that ZeroGPU needs."""
     from cbir.features.weights import import_timm
-    from cbir.ui import log, zero_gpu
+    from cbir.ui import zero_gpu
 
-    log.set_up()
     zero_gpu.set_up()
     import_timm()
 
@@ -66,11 +65,12 @@ def main(argv: list[str] | None = None) -> int:
         for note in starting.drop_settings_of_gradio():
             print(note, file=sys.stderr)
         starting.pass_proxies_by(host)
+        starting.set_up_log()
         temporary_folder()
         with starting.leaving_on_interrupt(end):
             from cbir.bundle import load_bundle_backbone, open_bundle
 
-            bundle = open_bundle(args.bundle, meanwhile=set_up)
+            bundle = open_bundle(args.bundle, meanwhile=import_all)
             from cbir.editing import only_with
             from cbir.milvus import MilvusIndex
             from cbir.own_photos import OwnPhotos

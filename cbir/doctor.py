@@ -29,9 +29,10 @@ from PIL import Image
 from cbir.bundle import load_bundle_backbone, open_bundle
 from cbir.errors import CbirError
 from cbir.search import Retriever
-from cbir.ui import build_demo, log
+from cbir.starting import set_up_log
+from cbir.ui import build_demo
 try:
-    log.set_up()
+    set_up_log()
     bundle = open_bundle(sys.argv[1] or None)
     retriever = Retriever(bundle, load_bundle_backbone(bundle, sys.argv[2] or None))
     retriever.warm_up()

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import logging
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from cbir.errors import CbirError
 from cbir.files import cache_root, reason
 
+LEVELS = ("debug", "info", "warning", "error")  # of the log
 FIRST_PORT, N_PORTS = 7860, 100  # where no port is asked for, the first free one of these
 # Of Gradio's variables, those that are kept. Others share the app with the world, open folders, or stop the start.
 _GRADIO = frozenset(
@@ -235,6 +237,21 @@ def pass_proxies_by(host: str) -> None:
 
 
 # --- host and port ---
+
+
+def set_up_log() -> None:
+    """Sends the log to stderr, at the level that CBIR_LOG_LEVEL names, or else "info".
+
+    Raises:
+        CbirError: it names no level.
+    """
+    level = os.environ.get("CBIR_LOG_LEVEL") or "info"
+    if level.lower() not in LEVELS:
+        raise CbirError(
+            "expected CBIR_LOG_LEVEL as one of {levels}, got {level!r}", levels=", ".join(LEVELS), level=level
+        )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("cbir").setLevel(level.upper())  # not other libraries', which log every request
 
 
 def address(host: str | None = None, port: int | None = None) -> tuple[str, int]:

@@ -2,7 +2,6 @@
 
 import contextvars
 import logging
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -17,26 +16,10 @@ from cbir.search import Retriever
 from cbir.ui.zero_gpu import device_of
 from cbir.version import API_VERSION, __version__
 
-LEVELS = ("debug", "info", "warning", "error")
 LIBRARIES = ("gradio", "torch", "timm")  # named, so that a log says which they are
 
 log = logging.getLogger(__name__)
 _call: contextvars.ContextVar[tuple[str, float]] = contextvars.ContextVar("call", default=("", 0.0))
-
-
-def set_up() -> None:
-    """Sends the log to stderr, at the level that CBIR_LOG_LEVEL names, or else "info".
-
-    Raises:
-        CbirError: it names no level.
-    """
-    level = os.environ.get("CBIR_LOG_LEVEL") or "info"
-    if level.lower() not in LEVELS:
-        raise CbirError(
-            "expected CBIR_LOG_LEVEL as one of {levels}, got {level!r}", levels=", ".join(LEVELS), level=level
-        )
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("cbir").setLevel(level.upper())  # not other libraries', which log every request
 
 
 def started(retriever: Retriever, backbone: Backbone) -> None:

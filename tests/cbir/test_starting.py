@@ -1,5 +1,6 @@
 """Commands start in every environment, or say in one line why they do not; Ctrl-C ends them quietly."""
 
+import logging
 import os
 import signal
 import socket
@@ -310,3 +311,21 @@ def test_the_command_says_what_is_wrong_before_it_loads_anything():
     )
     assert done.returncode == 2
     assert done.stderr == "error: expected a port from 1 to 65535 in GRADIO_SERVER_PORT, got 'abc'\n"
+
+
+# --- the log ---
+
+
+def test_the_level_comes_from_the_environment(monkeypatch):
+    ours = logging.getLogger("cbir")
+    before = ours.level
+    try:
+        for name, level in (("warning", logging.WARNING), ("", logging.INFO)):
+            monkeypatch.setenv("CBIR_LOG_LEVEL", name)
+            starting.set_up_log()
+            assert ours.level == level
+        monkeypatch.setenv("CBIR_LOG_LEVEL", "loud")
+        with pytest.raises(CbirError, match="one of debug, info, warning, error, got 'loud'"):
+            starting.set_up_log()
+    finally:
+        ours.setLevel(before)

@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from cbir.errors import CbirError
 from cbir.search import Retriever
 from cbir.ui import log
 from cbir.ui.api import Endpoints
@@ -64,18 +63,3 @@ def test_what_is_refused_is_a_line_without_what_was_sent(endpoints, lines):
         endpoints.published("search_by_id")("my secret")
     (line,) = lines()
     assert re.fullmatch(r"refused at=/search_by_id error=UnknownNameError all=\d+\.\d{3}s", line)
-
-
-def test_the_level_comes_from_the_environment(monkeypatch):
-    ours = logging.getLogger("cbir")
-    before = ours.level
-    try:
-        for name, level in (("warning", logging.WARNING), ("", logging.INFO)):
-            monkeypatch.setenv("CBIR_LOG_LEVEL", name)
-            log.set_up()
-            assert ours.level == level
-        monkeypatch.setenv("CBIR_LOG_LEVEL", "loud")
-        with pytest.raises(CbirError, match="one of debug, info, warning, error, got 'loud'"):
-            log.set_up()
-    finally:
-        ours.setLevel(before)
